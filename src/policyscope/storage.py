@@ -13,10 +13,27 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs import Blosc
+from zarr.codecs import BloscCodec
 
 from policyscope.errors import RunError
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Specs = Mapping[str, tuple[tuple[int, ...], Any]]
+
+_DISK = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+    }
+)
 
 
 @contextmanager
@@ -36,25 +53,46 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_json(path: Path, value: Any) -> None:
     """Replaces a JSON file atomically."""
     with replacing(path) as part:
-        part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+        part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        RunError: It is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
 
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns a full or read-only disk into one line for the user."""
+    """Turns a disk that is full or cannot be written to into one line for the user."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise RunError(f"cannot write to {folder}: {os.strerror(error.errno)}; free space or choose another --out") from error
-        raise
+        if error.errno not in _DISK:
+            raise
+        reason = os.strerror(error.errno)
+        raise RunError(f"cannot write to {folder}: {reason}; free space or choose another --out") from error
 
 
 class Lazy:
-    """The first ``length`` rows of a stored array, read when indexed."""
+    """Rows ``start`` to ``start + length`` of a stored array, read when indexed.
 
-    def __init__(self, array: Any, length: int) -> None:
-        self._array, self._length = array, length
+    The chunk that was read last is kept, so that walking from row to row reads each chunk once.
+    """
+
+    def __init__(self, array: Any, length: int, start: int = 0) -> None:
+        self._array: Any = array
+        self._length, self._start = length, start
+        self._chunk = 1 if isinstance(array, np.ndarray) else int(array.chunks[0])
+        self._kept: tuple[int, Array] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,47 +107,73 @@ class Lazy:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return np.dtype(self._array.dtype)
+        dtype: np.dtype[Any] = self._array.dtype
+        return dtype
+
+    def rows(self, start: int, stop: int) -> Lazy:
+        """A view of the rows from ``start`` to ``stop``, with nothing read."""
+        return Lazy(self._array, max(stop - start, 0), self._start + start)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Array]:
-        for start in range(0, self._length, 64):
-            yield from np.asarray(self._array[start : min(start + 64, self._length)])
+        return (self[index] for index in range(self._length))
 
     def __getitem__(self, key: Any) -> Array:
-        rows, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
-        if isinstance(rows, (int, np.integer)):
+        rows, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        if rows is Ellipsis or rows is None or (isinstance(key, tuple) and not key):
+            whole: Array = np.asarray(self)[key]
+            return whole
+        if isinstance(rows, (int, np.integer)) and not isinstance(rows, (bool, np.bool_)):
             index = int(rows) + (self._length if rows < 0 else 0)
             if not 0 <= index < self._length:
                 raise IndexError(f"row {rows} of {self._length}")
-            value = np.asarray(self._array[index])
-            return value[rest] if rest else value
-        if isinstance(rows, slice):
-            start, stop, step = rows.indices(self._length)
-            if step > 0:
-                value = np.asarray(self._array[start:stop])[::step]
-            else:
-                value = np.asarray(self._array[stop + 1 : start + 1])[::-1][:: -step]
-        elif rows is Ellipsis:
-            return np.asarray(self)[key]
-        else:
-            indices = np.asarray(rows)
-            indices = np.flatnonzero(indices) if indices.dtype == bool else np.where(indices < 0, indices + self._length, indices)
-            if indices.size and not (0 <= indices.min() and indices.max() < self._length):
-                raise IndexError(f"rows {indices.min()} to {indices.max()} of {self._length}")
-            value = self._rows(indices)
-        return value[(slice(None), *rest)] if rest else value
+            value = self._row(index)
+            return np.asarray(value[rest]) if rest else value
+        value = self._slice(rows) if isinstance(rows, slice) else self._pick(np.asarray(rows))
+        return value[(*(slice(None),) * (1 if isinstance(rows, slice) else np.ndim(rows)), *rest)] if rest else value
 
-    def _rows(self, indices: Array) -> Array:
+    def _row(self, index: int) -> Array:
+        row = self._start + index
         if isinstance(self._array, np.ndarray):
-            return self._array[indices]
-        unique, inverse = np.unique(indices, return_inverse=True)
-        return np.asarray(self._array.oindex[unique])[inverse] if unique.size else np.empty((0, *self.shape[1:]), self.dtype)
+            return np.asarray(self._array[row])
+        chunk, kept = row // self._chunk, self._kept
+        if kept is None or kept[0] != chunk:
+            kept = (chunk, np.asarray(self._array[chunk * self._chunk : (chunk + 1) * self._chunk]))
+            self._kept = kept
+        return np.array(kept[1][row - chunk * self._chunk])
+
+    def _slice(self, rows: slice) -> Array:
+        start, stop, step = rows.indices(self._length)
+        if step > 0:
+            return np.asarray(self._array[self._start + start : self._start + max(start, stop)])[::step]
+        if stop >= start:
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        return np.asarray(self._array[self._start + stop + 1 : self._start + start + 1])[::step]
+
+    def _pick(self, rows: Array) -> Array:
+        if rows.dtype == bool:
+            if rows.shape != (self._length,):
+                raise IndexError(f"a mask of shape {rows.shape} for {self._length} rows")
+            rows = np.flatnonzero(rows)
+        elif rows.size and not np.issubdtype(rows.dtype, np.integer):
+            raise IndexError(f"rows are picked by integers, not by {rows.dtype}")
+        rows = rows.astype(np.int64)
+        rows = np.where(rows < 0, rows + self._length, rows)
+        if rows.size and not (rows.min() >= 0 and rows.max() < self._length):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {self._length}")
+        if isinstance(self._array, np.ndarray):
+            return np.asarray(self._array[rows + self._start])
+        unique, inverse = np.unique(rows, return_inverse=True)
+        if not unique.size:
+            return np.empty((*rows.shape, *self.shape[1:]), self.dtype)
+        return np.asarray(self._array.oindex[unique + self._start])[inverse.reshape(rows.shape)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.asarray(self._array[: self._length], dtype=dtype)
+        if copy is False and not isinstance(self._array, np.ndarray):
+            raise ValueError("a stored array cannot be read without a copy")
+        return np.array(self._array[self._start : self._start + self._length], dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         return f"Lazy(shape={self.shape}, dtype={self.dtype})"
@@ -118,71 +182,134 @@ class Lazy:
 class Columns:
     """Arrays over steps in one zarr folder, appended in whole chunks behind an atomically replaced count.
 
-    Rows beyond the count, as a kill may leave them, are overwritten by the next append.
+    Rows beyond the count, as a kill may leave them, are overwritten by the next append. Chunks are compressed and
+    put in their place here, because zarr's own writing costs more time than a game's step; everything that reads
+    them is zarr's.
     """
 
-    def __init__(self, folder: Path, specs: Mapping[str, tuple[tuple[int, ...], Any]], chunk: int = 64, meta: Any = None) -> None:
+    def __init__(self, folder: Path, specs: Specs, chunk: int = 64, meta: Any = None) -> None:
         self.folder, self.chunk, self.length = folder, chunk, 0
-        self._pending: dict[str, list[Array]] = {name: [] for name in specs}
-        self._waiting = 0
+        self._filled = 0
         with disk_errors(folder):
-            group = zarr.open_group(folder, mode="a")
-            compressor = zarr.codecs.BloscCodec(cname="lz4", clevel=3, shuffle="shuffle")
-            self._arrays = {}
-            for name, (shape, dtype) in specs.items():
-                if name in group:
-                    self._arrays[name] = group[name]
-                else:
-                    self._arrays[name] = group.create_array(
-                        name, shape=(0, *shape), chunks=(chunk, *shape), dtype=np.dtype(dtype), compressors=compressor
-                    )
-            count = read_count(folder)
-            self.length = count
+            group = open_group(folder, "a")
+            self._arrays = {name: _array(group, name, *spec, chunk) for name, spec in specs.items()}
+            self._buffers = {name: np.zeros((chunk, *a.shape[1:]), a.dtype) for name, a in self._arrays.items()}
+            self._codecs = {name: _codec(a.dtype) for name, a in self._arrays.items()}
+            self._room = min((a.shape[0] for a in self._arrays.values()), default=0)
+            self.truncate(read_count(folder))
             if meta is not None:
                 write_json(folder / "meta.json", meta)
-            self._commit()
 
-    def append(self, rows: Mapping[str, Array]) -> None:
-        """Adds rows (each array (n, …), the same n) and writes what fills whole chunks."""
-        n = len(next(iter(rows.values())))
-        for name, value in rows.items():
-            self._pending[name].append(value)
-        self._waiting += n
-        if self._waiting >= self.chunk:
-            self.flush(whole_chunks=True)
+    def append(self, rows: Mapping[str, Any]) -> None:
+        """Adds rows (each array (n, …), the same n) and writes the chunks that they fill."""
+        count = len(next(iter(rows.values())))
+        done = 0
+        while done < count:
+            take = min(count - done, self.chunk - self._filled)
+            for name, buffer in self._buffers.items():
+                buffer[self._filled : self._filled + take] = rows[name][done : done + take]
+            self._filled += take
+            done += take
+            if self._filled == self.chunk:
+                self.flush()
+
+    @property
+    def total(self) -> int:
+        """Rows that were appended, written or not."""
+        return self.length // self.chunk * self.chunk + self._filled
 
     def flush(self, whole_chunks: bool = False) -> None:
         """Writes what waits; the count moves only when all arrays have it."""
-        if not self._waiting:
+        first = self.length // self.chunk * self.chunk
+        if first + self._filled == self.length or (whole_chunks and self._filled < self.chunk):
             return
-        take = self._waiting
-        if whole_chunks:
-            take = (self.length + self._waiting) // self.chunk * self.chunk - self.length
-            if take <= 0:
-                return
         with disk_errors(self.folder):
-            for name, parts in self._pending.items():
-                block = parts[0] if len(parts) == 1 else np.concatenate(parts)
-                array = self._arrays[name]
-                end = self.length + take
-                if array.shape[0] < end:
-                    array.resize((end, *array.shape[1:]))
-                array[self.length : end] = block[:take]
-                self._pending[name] = [block[take:]] if take < len(block) else []
-            self.length += take
-            self._waiting -= take
+            if first + self.chunk > self._room:
+                self._room = max(2 * self._room, first + self.chunk)
+                for array in self._arrays.values():
+                    array.resize((self._room, *array.shape[1:]))
+            for name, buffer in self._buffers.items():
+                buffer[self._filled :] = 0
+                place = (first // self.chunk, *(0,) * (buffer.ndim - 1))
+                self._write(self.folder.joinpath(name, "c", *map(str, place)), self._codecs[name].encode(buffer))
+            self.length = first + self._filled
             self._commit()
+        if self._filled == self.chunk:
+            self._filled = 0
 
     def truncate(self, length: int) -> None:
-        """Forgets the rows from ``length`` on."""
-        self.length = min(self.length, length)
-        self._commit()
+        """Forgets the rows from ``length`` on, and those that were not written."""
+        self.length = length
+        first = length // self.chunk * self.chunk
+        self._filled = length - first
+        if self._filled:
+            for name, array in self._arrays.items():
+                self._buffers[name][: self._filled] = array[first:length]
+        with disk_errors(self.folder):
+            self._commit()
+
+    def close(self) -> None:
+        """Writes what waits and gives the arrays the length that the count tells, for other readers of zarr."""
+        self.flush()
+        with disk_errors(self.folder):
+            for array in self._arrays.values():
+                array.resize((self.length, *array.shape[1:]))
+            self._room = self.length
 
     def _commit(self) -> None:
         write_json(self.folder / "count.json", {"steps": self.length})
+
+    @staticmethod
+    def _write(path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        try:
+            part.write_bytes(data)
+            os.replace(part, path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def open_group(folder: Path, mode: Any = "r") -> Any:
+    """A zarr group on disk.
+
+    Raises:
+        RunError: The folder is none.
+    """
+    try:
+        return zarr.open_group(folder, mode=mode)
+    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+        raise RunError(f"{folder} holds no arrays of policyscope's: {str(error).splitlines()[0]}") from error
 
 
 def read_count(folder: Path) -> int:
     """Rows that are wholly written."""
     path = folder / "count.json"
-    return int(json.loads(path.read_text())["steps"]) if path.exists() else 0
+    if not path.exists():
+        return 0
+    value = read_json(path)
+    count = value.get("steps") if isinstance(value, dict) else None
+    if not isinstance(count, int) or count < 0:
+        raise RunError(f"{path} is damaged: it holds no count of steps")
+    return count
+
+
+def _codec(dtype: np.dtype[Any]) -> Any:
+    # Shuffled, lz4 at its fastest: a game's screens shrink fifty-fold in a millisecond a chunk.
+    return Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE if dtype.itemsize > 1 else Blosc.NOSHUFFLE)
+
+
+def _array(group: Any, name: str, shape: tuple[int, ...], dtype: Any, chunk: int) -> Any:
+    wanted = (np.dtype(dtype), tuple(shape), (chunk, *shape))
+    if name not in group:
+        size = wanted[0].itemsize
+        compressor = BloscCodec(cname="lz4", clevel=3, typesize=size, shuffle="shuffle" if size > 1 else "noshuffle")
+        return group.create_array(
+            name, shape=(0, *shape), chunks=wanted[2], dtype=wanted[0], compressors=compressor, fill_value=0
+        )
+    array = group[name]
+    found = (np.dtype(array.dtype), tuple(array.shape[1:]), tuple(array.chunks))
+    if found != wanted:
+        raise RunError(f"the array {name!r} of {group.store_path} is {found}, not {wanted}: another run's")
+    return array
