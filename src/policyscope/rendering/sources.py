@@ -1,0 +1,116 @@
+"""What rendering needs of an episode and its maps: rows, names and where the observation lies on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from typing import Protocol as Interface
+
+import numpy as np
+
+from policyscope.agents.protocol import Protocol
+from policyscope.saliency.maps import Panel
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class EpisodeLike(Interface):
+    """The part of ``Episode`` that is drawn."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def screens(self) -> Any: ...
+    @property
+    def observations(self) -> Any: ...
+    @property
+    def actions(self) -> Array: ...
+    @property
+    def rewards(self) -> Array: ...
+    @property
+    def lives(self) -> Array: ...
+    @property
+    def starts(self) -> Array: ...
+    @property
+    def terminated(self) -> Array: ...
+    @property
+    def truncated(self) -> Array: ...
+    @property
+    def streams(self) -> Mapping[str, Array]: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+    @property
+    def protocol(self) -> Protocol: ...
+
+
+class MapsLike(Interface):
+    """The part of ``Maps`` that is drawn."""
+
+    @property
+    def panels(self) -> tuple[Panel, ...]: ...
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+    def statistics(self, panel: Panel) -> Mapping[str, Array]:
+        """Rows of ``mean``, ``std``, ``max`` and ``q995``."""
+        ...
+
+    def __getitem__(self, panel: Panel) -> Any: ...
+
+
+class Pictures:
+    """The backgrounds of an episode in colour: its screens, or the newest picture of its observations.
+
+    Attributes:
+        shape: (height, width) of a picture.
+        placement: The part that the observation covers: (top, left, height, width).
+        pixel: The shape of a pixel on a display, width over height.
+    """
+
+    def __init__(self, episode: EpisodeLike) -> None:
+        self._episode = episode
+        protocol = episode.protocol
+        if episode.screens is not None:
+            self.shape = (int(episode.screens.shape[1]), int(episode.screens.shape[2]))
+            self.placement = protocol.placement(*self.shape)
+            # ale-py's screens: the console stretches its 160 columns over a 4:3 television
+            self.pixel = 12 / 7 if self.shape in ((210, 160), (250, 160)) and protocol.env is None else 1.0
+            self._range = (0.0, 255.0)
+        else:
+            sample = newest_picture(np.asarray(episode.observations[: min(len(episode), 64)]), protocol)
+            self.shape = (int(sample.shape[1]), int(sample.shape[2]))
+            self.placement = (0, 0, *self.shape)
+            self.pixel = 1.0
+            self._range = _range(sample)
+
+    def __getitem__(self, rows: Any) -> Array:
+        """(n, H, W, 3) uint8 pictures of the chosen steps."""
+        if self._episode.screens is not None:
+            screens = np.asarray(self._episode.screens[rows])
+            return np.ascontiguousarray(screens if screens.shape[-1] == 3 else np.repeat(screens[..., :1], 3, -1))
+        pictures = newest_picture(np.asarray(self._episode.observations[rows]), self._episode.protocol)
+        low, high = self._range
+        scaled = (np.nan_to_num(pictures.astype(np.float32)) - low) * (255 / (high - low))
+        return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+
+
+def newest_picture(observations: Array, protocol: Protocol) -> Array:
+    """The newest picture of stacked observations, (n, H, W, 3) in the observations' own values."""
+    colours = protocol.colours
+    if protocol.layout == "time":
+        newest = observations[:, -1].transpose(0, 2, 3, 1)
+    elif protocol.layout == "channels_last":
+        newest = observations[..., -colours:]
+    else:
+        newest = observations[:, -colours:].transpose(0, 2, 3, 1)
+    return newest if newest.shape[-1] == 3 else np.repeat(newest[..., -1:], 3, axis=-1)
+
+
+def _range(sample: Array) -> tuple[float, float]:
+    if sample.dtype == np.uint8:
+        return 0.0, 255.0
+    finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    for nominal in (1.0, 255.0):
+        if low >= 0 and high <= nominal:
+            return 0.0, nominal
+    return low, max(high, low + 1e-6)
