@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,7 +65,7 @@ class Agent:
     @property
     def device(self) -> torch.device:
         """Where the network's weights are."""
-        tensors = list(self.network.parameters()) or list(self.network.buffers())
+        tensors: list[Tensor] = [*self.network.parameters(), *self.network.buffers()]
         return tensors[0].device if tensors else torch.device("cpu")
 
     @property
@@ -77,6 +78,11 @@ class Agent:
         """Module paths of the convolutions, in the order of the modules."""
         kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
         return tuple(name for name, module in self.network.named_modules() if isinstance(module, kinds))
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the network's weights, by which recordings know their agent."""
+        return fingerprint(self)
 
     def to(self, device: str | torch.device) -> Agent:
         """The same agent with its network on ``device``."""
@@ -116,3 +122,16 @@ class Agent:
                 f"the network of {self.source} does not take this protocol's observations of shape {shape}: "
                 f"{str(error).splitlines()[0]}"
             ) from error
+
+
+def fingerprint(agent: Agent) -> str:
+    """``sha256:`` and 16 hexadecimal digits over the sorted names, shapes and bytes of the network's state dict."""
+    digest = hashlib.sha256()
+    for name, value in sorted(agent.network.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
+        digest.update(
+            value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            if value.dim()
+            else value.cpu().numpy().tobytes()
+        )
+    return f"sha256:{digest.hexdigest()[:16]}"

@@ -52,7 +52,7 @@ class DuelingDQN(nn.Module):
         self.value = nn.Sequential(nn.Linear(3136, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def forward(self, observations: Tensor) -> dict[str, Tensor]:
-        """Maps observations (B, channels, 84, 84) in [0, 1] to ``q``, ``advantage`` (B, actions) and ``value`` (B, 1)."""
+        """Maps observations (B, channels, 84, 84) in [0, 1] to ``q``, ``advantage`` (B, actions), ``value`` (B, 1)."""
         features = self.body(observations)
         advantage, value = self.advantage(features), self.value(features)
         q = value + advantage - advantage.mean(dim=1, keepdim=True)

@@ -1,0 +1,27 @@
+"""The paper's A3C network (Mnih et al., 2016): one body, a policy and a value."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from policyscope.agents.networks.dqn import nature_body
+
+
+class ActorCritic(nn.Module):
+    """Three convolutions, the last with stride 2, a dense layer of 256, and two heads on it."""
+
+    def __init__(self, actions: int, channels: int = 3, hidden: int = 256, last_stride: int = 2) -> None:
+        super().__init__()
+        features = 64 * (4 if last_stride == 2 else 7) ** 2
+        self.body = nn.Sequential(*nature_body(channels, last_stride), nn.Linear(features, hidden), nn.ReLU())
+        self.policy = nn.Linear(hidden, actions)
+        self.value = nn.Linear(hidden, 1)
+        # A policy that begins near uniform explores; large first logits can end exploration at once.
+        with torch.no_grad():
+            self.policy.weight.mul_(0.01)
+
+    def forward(self, observations: Tensor) -> dict[str, Tensor]:
+        """Maps observations (B, channels, 84, 84) in [0, 1] to ``policy`` logits (B, actions) and ``value`` (B, 1)."""
+        features = self.body(observations)
+        return {"policy": self.policy(features), "value": self.value(features)}
