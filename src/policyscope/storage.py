@@ -188,8 +188,8 @@ class Columns:
     """
 
     def __init__(self, folder: Path, specs: Specs, chunk: int = 64, meta: Any = None) -> None:
-        self.folder, self.chunk, self.length = folder, chunk, 0
-        self._filled = 0
+        self.folder, self.chunk = folder, chunk
+        self.length = self._first = self._filled = 0
         with disk_errors(folder):
             group = open_group(folder, "a")
             self._arrays = {name: _array(group, name, *spec, chunk) for name, spec in specs.items()}
@@ -199,6 +199,11 @@ class Columns:
             self.truncate(read_count(folder))
             if meta is not None:
                 write_json(folder / "meta.json", meta)
+
+    @property
+    def total(self) -> int:
+        """Rows that were appended, written or not."""
+        return self._first + self._filled
 
     def append(self, rows: Mapping[str, Any]) -> None:
         """Adds rows (each array (n, …), the same n) and writes the chunks that they fill."""
@@ -213,38 +218,41 @@ class Columns:
             if self._filled == self.chunk:
                 self.flush()
 
-    @property
-    def total(self) -> int:
-        """Rows that were appended, written or not."""
-        return self.length // self.chunk * self.chunk + self._filled
+    def stage(self, values: Mapping[str, Any]) -> None:
+        """Puts values into the row that comes next; it counts once :meth:`advance` is called."""
+        for name, value in values.items():
+            self._buffers[name][self._filled] = value
+
+    def advance(self) -> None:
+        """Adds the staged row."""
+        self._filled += 1
+        if self._filled == self.chunk:
+            self.flush()
 
     def flush(self, whole_chunks: bool = False) -> None:
         """Writes what waits; the count moves only when all arrays have it."""
-        first = self.length // self.chunk * self.chunk
-        if first + self._filled == self.length or (whole_chunks and self._filled < self.chunk):
+        if self.total == self.length or (whole_chunks and self._filled < self.chunk):
             return
         with disk_errors(self.folder):
-            if first + self.chunk > self._room:
-                self._room = max(2 * self._room, first + self.chunk)
-                for array in self._arrays.values():
-                    array.resize((self._room, *array.shape[1:]))
+            if self._first + self.chunk > self._room:
+                self._resize(max(2 * self._room, self._first + self.chunk))
             for name, buffer in self._buffers.items():
                 buffer[self._filled :] = 0
-                place = (first // self.chunk, *(0,) * (buffer.ndim - 1))
-                self._write(self.folder.joinpath(name, "c", *map(str, place)), self._codecs[name].encode(buffer))
-            self.length = first + self._filled
+                place = (self._first // self.chunk, *(0,) * (buffer.ndim - 1))
+                _put(self.folder.joinpath(name, "c", *map(str, place)), self._codecs[name].encode(buffer))
+            self.length = self.total
             self._commit()
         if self._filled == self.chunk:
-            self._filled = 0
+            self._first, self._filled = self.length, 0
 
     def truncate(self, length: int) -> None:
         """Forgets the rows from ``length`` on, and those that were not written."""
         self.length = length
-        first = length // self.chunk * self.chunk
-        self._filled = length - first
+        self._first = length // self.chunk * self.chunk
+        self._filled = length - self._first
         if self._filled:
             for name, array in self._arrays.items():
-                self._buffers[name][: self._filled] = array[first:length]
+                self._buffers[name][: self._filled] = array[self._first : length]
         with disk_errors(self.folder):
             self._commit()
 
@@ -252,23 +260,26 @@ class Columns:
         """Writes what waits and gives the arrays the length that the count tells, for other readers of zarr."""
         self.flush()
         with disk_errors(self.folder):
-            for array in self._arrays.values():
-                array.resize((self.length, *array.shape[1:]))
-            self._room = self.length
+            self._resize(self.length)
+
+    def _resize(self, rows: int) -> None:
+        for array in self._arrays.values():
+            array.resize((rows, *array.shape[1:]))
+        self._room = rows
 
     def _commit(self) -> None:
         write_json(self.folder / "count.json", {"steps": self.length})
 
-    @staticmethod
-    def _write(path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        try:
-            part.write_bytes(data)
-            os.replace(part, path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def open_group(folder: Path, mode: Any = "r") -> Any:

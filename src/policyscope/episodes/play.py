@@ -1,0 +1,205 @@
+"""Plays an agent and records what happens."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from policyscope.agents.agent import Agent
+from policyscope.episodes.environment import Environment, GivenEnv, make_environment
+from policyscope.episodes.episode import Episode
+from policyscope.episodes.interrupts import Interrupts
+from policyscope.episodes.policy import Policy, choose, policy_of
+from policyscope.episodes.progress import Progress
+from policyscope.episodes.recorder import Recorder
+from policyscope.episodes.resume import continued, replayed
+from policyscope.errors import PolicyscopeError, ProtocolError, RunError
+from policyscope.storage import Array, disk_errors
+
+
+Forward = Callable[[Array, torch.Tensor | None], tuple[dict[str, Array], torch.Tensor | None]]
+
+
+def play(
+    agent: Agent,
+    steps: int = 500,
+    seed: int = 0,
+    *,
+    env: GivenEnv | None = None,
+    policy: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> Episode:
+    """Plays an agent for a number of steps, through as many games as they take.
+
+    The same agent, protocol, policy and seed give the same episode, bit for bit.
+
+    Args:
+        agent: Who plays.
+        steps: Actions to take.
+        seed: Of the first game; later ones go on from there. Also of the policy's own chances.
+        env: Played instead of what the agent's protocol names: a Gymnasium environment, its id, ``MODULE:FACTORY``,
+            or a callable that makes one.
+        policy: ``greedy``, ``sample`` or ``epsilon=0.01``; by default the agent's own.
+        out: The run folder; by default a temporary one that lives as long as the episode.
+        resume: Goes on with the run in ``out`` as if it had never stopped.
+        progress: Shows a progress bar.
+
+    Returns:
+        The episode, read back from the folder.
+
+    Raises:
+        RunError: The folder already holds a run, cannot be written, or holds a run of another agent, protocol,
+            policy or seed.
+        ProtocolError: The environment does not exist, or does not fit the agent.
+        KeyboardInterrupt: Ctrl-C was pressed; the folder then holds a valid, shorter run.
+    """
+    if steps < 1 or seed < 0:
+        raise PolicyscopeError(f"steps must be at least 1 and the seed at least 0, not {steps} and {seed}")
+    chosen = policy_of(policy or agent.policy, agent)
+    keep = tempfile.TemporaryDirectory(prefix="policyscope-") if out is None else None
+    run = Path(keep.name if keep is not None else out or "")
+    folder = run / "episode.zarr"
+    with _opened(agent, env) as environment:
+        meta = _meta(agent, environment, chosen, seed)
+        if not resume and (folder / "meta.json").exists():
+            raise RunError(f"{run} already holds a run; resume it, or choose another folder")
+        past = continued(folder, meta) if resume else None
+        if past is None or len(past) < steps:
+            with disk_errors(run):
+                folder.mkdir(parents=True, exist_ok=True)
+            with torch.inference_mode(), Interrupts() as interrupts:
+                _play(agent, environment, chosen, steps, seed, folder, meta, past, interrupts, progress)
+    return Episode.open(folder, keep)
+
+
+def _play(
+    agent: Agent,
+    environment: Environment,
+    policy: Policy,
+    steps: int,
+    seed: int,
+    folder: Path,
+    meta: dict[str, Any],
+    past: Episode | None,
+    interrupts: Interrupts,
+    progress: bool,
+) -> None:
+    """The game's loop, from the first step or from where ``past`` stopped, to ``steps``."""
+    forward = _forward_pass(agent)
+    memory = torch.zeros(1, agent.memory_size, dtype=agent.dtype, device=agent.device) if agent.memory_size else None
+    environment.reset(seed)
+    start, first = True, 0
+    if past is not None and len(past):
+        start, first = replayed(environment, past), len(past)
+        if not start:
+            memory = _memory_after(agent, past)
+    recorder: Recorder | None = None
+    finished = False
+    with Progress(steps, first) if progress else nullcontext() as bar:
+        try:
+            for step in range(first, steps):
+                interrupts.check()
+                streams, following = forward(environment.observation, memory)
+                before = None if memory is None else memory[0].float().cpu().numpy()
+                if recorder is None:
+                    recorder = Recorder(folder, environment, streams, before)
+                    recorder.write_meta(meta)
+                recorder.before(environment, before, start)
+                action = choose(policy, agent, streams, seed, step)
+                outcome = environment.step(action)
+                recorder.after(action, outcome, streams)
+                memory, start = following, outcome.terminated or outcome.truncated
+                if start:
+                    environment.reset()
+                    memory = None if memory is None else torch.zeros_like(memory)
+                if bar is not None:
+                    bar.update(step + 1, outcome)
+            finished = True
+        finally:
+            if recorder is not None:
+                _close(recorder, meta | {"complete": finished}, finished)
+
+
+def _close(recorder: Recorder, meta: dict[str, Any], finished: bool) -> None:
+    """Writes what waits; an error of the disk does not hide the one that ended the game."""
+    try:
+        recorder.close()
+        recorder.write_meta(meta)
+    except RunError:
+        if finished:
+            raise
+
+
+def _forward_pass(agent: Agent) -> Forward:
+    """A function from an observation and a memory (1, memory_size) to streams, name -> (k,), and the next memory."""
+    # The agent looks through its network for these each time it is asked, which takes longer than a small step.
+    device, dtype = agent.device, agent.dtype
+
+    def forward(observation: Array, memory: torch.Tensor | None) -> tuple[dict[str, Array], torch.Tensor | None]:
+        inputs = agent.protocol.scaled(torch.from_numpy(observation)[None].to(device), dtype)
+        streams, following = agent(inputs, memory)
+        return {name: values[0].float().reshape(-1).cpu().numpy() for name, values in streams.items()}, following
+
+    return forward
+
+
+def _memory_after(agent: Agent, past: Episode) -> torch.Tensor | None:
+    """The memory (1, memory_size) that follows an episode's last step."""
+    if past.memories is None:
+        return None
+    memory = torch.as_tensor(past.memories[-1][None]).to(agent.device, agent.dtype)
+    return _forward_pass(agent)(past.observations[-1], memory)[1]
+
+
+@contextmanager
+def _opened(agent: Agent, env: GivenEnv | None) -> Iterator[Environment]:
+    """The environment to be played, checked against the agent, and closed unless it was given open."""
+    environment = make_environment(agent.protocol, env)
+    try:
+        if (environment.continuous is None) != (agent.continuous is None):
+            kinds = ("discrete", "continuous") if environment.continuous is None else ("continuous", "discrete")
+            raise ProtocolError(f"the environment's actions are {kinds[0]}, those of {agent.source} {kinds[1]}")
+        if len(environment.actions) != len(agent.actions):
+            where = environment.protocol.game or environment.protocol.env
+            raise ProtocolError(
+                f"{where} has {len(environment.actions)} actions, {agent.source} {len(agent.actions)}; "
+                "is it another game's agent, or one with all 18 actions (full_action_space)?"
+            )
+        yield environment
+    finally:
+        if env is None or isinstance(env, str):
+            environment.close()
+
+
+def _meta(agent: Agent, environment: Environment, policy: Policy, seed: int) -> dict[str, Any]:
+    protocol = environment.protocol
+    return {
+        "protocol": protocol.to_dict(),
+        "agent": {"source": agent.source, "fingerprint": agent.fingerprint, "facts": agent.facts},
+        "seed": seed,
+        "policy": str(policy),
+        "game": protocol.game or protocol.env,
+        "actions": list(environment.actions),
+        "policyscope": _version("policyscope"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("ale-py", "gymnasium", "numpy", "opencv-python-headless", "torch")},
+        },
+        "complete": False,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ImportError:
+        return "unknown"
