@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from policyscope.episodes.episode import Episode
+from policyscope.errors import RunError, TargetError
+from policyscope.saliency.resize import to_size
+from policyscope.storage import Lazy, open_group, read_count, read_json, write_json
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 SIGNED = frozenset({"gradient", "guided_backprop", "guided_grad_cam", "g2_grad_cam"})
+STATISTICS = ("mean", "std", "max", "q995")
 
 
 @dataclass(frozen=True)
@@ -38,3 +53,160 @@ class Panel:
         parts += [] if self.layer is None else [self.layer]
         parts += [] if self.lag in (None, 0) else [f"t-{self.lag}" if isinstance(self.lag, int) else f"{self.lag} of lags"]
         return " · ".join(parts)
+
+
+class PanelMaps:
+    """One panel's maps (N, H, W) float32; a layer's small maps are brought to the image's size when read."""
+
+    def __init__(self, stored: Lazy, size: tuple[int, int]) -> None:
+        self.stored, self.size = stored, size
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """States, height, width."""
+        return (len(self.stored), *self.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return self.stored.dtype
+
+    @property
+    def ndim(self) -> int:
+        """3."""
+        return 3
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Array:
+        rows, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        if rows is Ellipsis or rows is None:
+            return np.asarray(np.asarray(self)[key])
+        maps = self._resized(self.stored[rows])
+        leading = maps.ndim - 2
+        return np.asarray(maps[(*[slice(None)] * leading, *rest)]) if rest else maps
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self._resized(np.asarray(self.stored)).astype(dtype or self.dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"PanelMaps(shape={self.shape})"
+
+    def _resized(self, maps: Array) -> Array:
+        if maps.shape[-2:] == self.size:
+            return maps
+        return to_size(torch.from_numpy(np.ascontiguousarray(maps)), self.size).numpy()
+
+
+class Maps:
+    """The maps of an episode: ``maps["gradient"]``, or ``maps[panel]`` where a method has several panels.
+
+    Attributes:
+        panels: What was explained.
+        meta: How: methods, options, layers, notes, versions.
+        path: The folder they are in.
+    """
+
+    def __init__(self, path: str | Path, episode: Episode | None = None, keep: Any = None) -> None:
+        """Opens a run folder or the ``maps.zarr`` in it.
+
+        Raises:
+            RunError: If there are no maps.
+        """
+        folder = Path(path)
+        folder = folder / "maps.zarr" if (folder / "maps.zarr").is_dir() else folder
+        if not (folder / "meta.json").is_file():
+            raise RunError(f"{path} holds no maps: explain the run first (policyscope explain)")
+        self.path, self._episode, self._keep = folder, episode, keep
+        self.meta: dict[str, Any] = read_json(folder / "meta.json")
+        try:
+            self.panels = tuple(Panel(**panel) for panel in self.meta["panels"])
+            self._size: tuple[int, int] = (int(self.meta["size"][0]), int(self.meta["size"][1]))
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise RunError(f"{folder / 'meta.json'} is damaged: it does not describe maps") from error
+        self._count, self._group = read_count(folder), open_group(folder)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def episode(self) -> Episode:
+        """The episode they explain."""
+        return Episode.open(self.path.parent) if self._episode is None else self._episode
+
+    def __getitem__(self, key: str | Panel) -> PanelMaps:
+        panel = self.panel(key)
+        return PanelMaps(Lazy(self._group[_name(self.panels, panel)], self._count), self._size)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.panels or any(panel.method == key for panel in self.panels)
+
+    def panel(self, key: str | Panel) -> Panel:
+        """The panel itself, or the only one of a method.
+
+        Raises:
+            TargetError: If there is none, or more than one (the line lists them).
+        """
+        found = [panel for panel in self.panels if key in (panel, panel.method)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise TargetError(f"no maps of {key!r}; there are: {', '.join(dict.fromkeys(p.method for p in self.panels))}")
+        raise TargetError(f"{key!r} has {len(found)} panels; select one: {'; '.join(p.label for p in found)}")
+
+    def select(self, **values: Any) -> tuple[Panel, ...]:
+        """The panels with these attributes, such as ``select(stream="value", lag=0)``."""
+        return tuple(p for p in self.panels if all(getattr(p, name) == value for name, value in values.items()))
+
+    def targets(self, panel: str | Panel) -> Array:
+        """(N,) the explained scalar of each state."""
+        found = self.panel(panel)
+        return np.asarray(Lazy(self._group[f"target-{found.stream}-{found.action}"], self._count))
+
+    def layer_weights(self, panel: str | Panel) -> dict[str, Array]:
+        """FullGrad++'s share of each layer in each state: layer -> (N,)."""
+        found = self.panel(panel)
+        if found.method != "full_grad_pp":
+            raise TargetError(f"{found.method} weighs no layers; full_grad_pp does")
+        values = np.asarray(Lazy(self._group[f"weights-{found.lag or 0}"], self._count))
+        return {layer: values[:, i] for i, layer in enumerate(self.meta["weighted_layers"])}
+
+    def statistics(self, panel: str | Panel) -> Mapping[str, Array]:
+        """Per state (N,): ``mean``, ``std``, ``max`` and ``q995`` (the last two of the absolute value).
+
+        Worked out at the first call and kept beside the maps.
+        """
+        found = self.panel(panel)
+        name = _name(self.panels, found)
+        file = self.path / f"{name}.statistics.json"
+        kept = read_json(file) if file.exists() else {}
+        if len(kept.get("mean", ())) != self._count:
+            kept = _statistics(self[found])
+            write_json(file, kept)
+        return {key: np.asarray(kept[key], dtype=np.float32) for key in STATISTICS}
+
+
+def _name(panels: tuple[Panel, ...], panel: Panel) -> str:
+    return f"map-{panels.index(panel):03d}"
+
+
+def _statistics(maps: PanelMaps, block: int = 256) -> dict[str, list[float]]:
+    values: dict[str, list[float]] = {key: [] for key in STATISTICS}
+    for start in range(0, len(maps), block):
+        flat = torch.from_numpy(maps[start : start + block]).flatten(1)
+        magnitude = flat.abs()
+        rank = max(1, round(0.005 * flat.shape[1]))
+        values["mean"] += flat.mean(dim=1).tolist()
+        values["std"] += flat.std(dim=1, correction=0).tolist()
+        values["max"] += magnitude.amax(dim=1).tolist()
+        values["q995"] += magnitude.topk(rank, dim=1).values[:, -1].tolist()
+    return values
+
+
+def panel_dicts(panels: tuple[Panel, ...]) -> list[dict[str, Any]]:
+    """Plain values, for the metadata."""
+    return [asdict(panel) for panel in panels]

@@ -1,0 +1,69 @@
+"""The way back through a strided convolution, several times faster than the CPU library's.
+
+A gradient with respect to the input of a convolution whose kernel is m strides wide falls apart into s x s phases,
+one for each place of a pixel within a stride. Each phase is a dense m x m convolution of the output's gradient, so
+all of them together are one stride-1 convolution with s * s times the channels, and a pixel shuffle. The first layer
+of the usual Atari networks (8 x 8, stride 4) is where most of a backward pass to the input goes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def strided_conv2d(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """``conv2d`` whose gradient to the input goes back in phases; None where that does not apply.
+
+    Parameters get no gradient: an explanation never asks for one.
+    """
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    x, weight = given["input"], given["weight"]
+    stride, padding = _pair(given.get("stride", 1)), given.get("padding", 0)
+    plain = _pair(given.get("dilation", 1)) == (1, 1) and given.get("groups", 1) == 1 and not isinstance(padding, str)
+    if not plain or x.ndim != 4 or x.device.type != "cpu" or stride[0] != stride[1] or stride[0] == 1:
+        return None
+    kernel = weight.shape[-2:]
+    if kernel[0] % stride[0] or kernel[1] % stride[0] or max(kernel) == stride[0] == 1:
+        return None
+    bias = given.get("bias")
+    result: Tensor = _StridedConv2d.apply(
+        x, weight.detach(), None if bias is None else bias.detach(), stride[0], _pair(padding)
+    )
+    return result
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    return (values[0], values[-1])
+
+
+class _StridedConv2d(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int]
+    ) -> Tensor:
+        ctx.weight, ctx.stride, ctx.padding, ctx.size = weight, stride, padding, x.shape[-2:]
+        x = x.contiguous(memory_format=torch.channels_last) if len(x) > 1 else x
+        return torch.conv2d(x, weight, bias, stride, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        s, weight = ctx.stride, ctx.weight
+        outs, ins, rows, columns = weight.shape
+        m, n = rows // s, columns // s
+        # (out, in, m s, n s) -> (in s s, out, m, n), turned round for the way back.
+        phases = weight.view(outs, ins, m, s, n, s).permute(1, 3, 5, 0, 2, 4).reshape(ins * s * s, outs, m, n).flip(2, 3)
+        image = F.pixel_shuffle(torch.conv2d(gradient, phases, padding=(m - 1, n - 1)), s)
+        (top, left), (height, width) = ctx.padding, ctx.size
+        missing = (top + height - image.shape[-2], left + width - image.shape[-1])
+        if missing[0] > 0 or missing[1] > 0:  # rows and columns that the kernel never reached
+            image = F.pad(image, (0, max(missing[1], 0), 0, max(missing[0], 0)))
+        return image[..., top : top + height, left : left + width].contiguous(), None, None, None, None
+

@@ -1,0 +1,167 @@
+"""``explain``: every step of an episode, explained in batches and written as it goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from policyscope.agents.agent import Agent
+from policyscope.episodes.episode import Episode
+from policyscope.errors import RunError
+from policyscope.saliency.explainer import Explainer
+from policyscope.saliency.maps import Maps, panel_dicts
+from policyscope.saliency.perturbation import Regions
+from policyscope.saliency.request import Request, make_request
+from policyscope.storage import Columns, read_json
+
+Progress = Callable[[int, int], None]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def explain(
+    agent: Agent,
+    episode: Episode,
+    methods: str | Iterable[str] | None = None,
+    stream: str | Iterable[str] | None = None,
+    action: str | int | Iterable[str | int] | None = None,
+    layer: str | int | Iterable[str | int] = 1,
+    lag: str | int | Iterable[str | int] = 0,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    batch: int = 64,
+    variants: dict[str, str] | None = None,
+    positive_inputs: bool = False,
+    regions: Regions | None = None,
+    progress: Progress | None = None,
+) -> Maps:
+    """Explains every step of an episode.
+
+    Several streams, actions, layers and lags give a panel for each combination; one forward pass and at most two
+    backward passes per target serve all methods, layers and lags.
+
+    Args:
+        agent: Whose decisions are explained.
+        episode: What it saw and did.
+        methods: Names; by default the nine gradient methods.
+        stream: ``q``, ``value``, ``advantage``, ``policy``, ``probability`` or an inner module's path; by default what
+            the agent acts by.
+        action: ``taken`` (default), ``greedy``, ``sum``, ``contrast`` (the action taken against the mean of the
+            others), or an action by index or name.
+        layer: The convolution, by module path or counted from 1.
+        lag: Frames before the newest, ``sum`` or ``mean``.
+        out: Run folder for ``maps.zarr``; a temporary one when None.
+        resume: Go on where an earlier, interrupted call with the same request stopped.
+        batch: States that go through the network at once.
+        variants: Method -> variant, such as ``{"full_grad_pp": "blog_code"}``.
+        positive_inputs: The guided rule's paper-faithful option for rectifiers other than ReLU.
+        regions: The grid of the perturbation methods.
+        progress: Called with (steps done, steps in all).
+
+    Returns:
+        The maps; ``maps["gradient"]`` is (steps, height, width).
+
+    Raises:
+        TargetError: If the agent lacks what is asked, or no gradient reaches its input.
+        RunError: If ``out`` holds maps already and ``resume`` is off, or was made by another request.
+    """
+    if len(episode) == 0:
+        raise RunError("the episode has no steps to explain")
+    explainer = Explainer(agent, episode)
+    request = make_request(
+        agent,
+        episode,
+        explainer.layer_names,
+        methods=methods,
+        stream=stream,
+        action=action,
+        layer=layer,
+        lag=lag,
+        variants=variants,
+        positive_inputs=positive_inputs,
+        regions=regions,
+    )
+    keep = tempfile.TemporaryDirectory(prefix="policyscope-") if out is None else None
+    folder = Path(keep.name if keep else out or ".") / "maps.zarr"
+    _check_folder(folder, agent, request, resume)
+    columns: Columns | None = None
+    start = 0
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        waiting: list[Future[None]] = []
+        try:
+            for rows in explainer.run(request, _batches(episode, folder, batch, resume)):
+                if columns is None:
+                    columns = Columns(folder, _specs(rows), meta=_meta(agent, episode, request, explainer))
+                    start = columns.length
+                waiting.append(writer.submit(columns.append, rows))
+                while len(waiting) > 2:
+                    waiting.pop(0).result()
+                start += len(next(iter(rows.values())))
+                if progress:
+                    progress(start, len(episode))
+        finally:
+            for future in waiting:
+                future.result()
+            if columns is not None:
+                columns.close()
+    return Maps(folder, episode, keep)
+
+
+def _batches(episode: Episode, folder: Path, batch: int, resume: bool) -> Iterator[slice]:
+    start = len(Maps(folder, episode)) if resume and (folder / "meta.json").exists() else 0
+    while start < len(episode):
+        # Batches begin at multiples of their size, so that a resumed explanation is the same as an unbroken one.
+        stop = min((start // batch + 1) * batch, len(episode))
+        yield slice(start, stop)
+        start = stop
+
+
+def _specs(rows: dict[str, Array]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    return {name: (value.shape[1:], value.dtype) for name, value in rows.items()}
+
+
+def request_fingerprint(agent: Agent, request: Request) -> str:
+    """A hash of what is asked and of whom, by which a resumed explanation knows itself."""
+    value = {"agent": agent.fingerprint, "request": asdict(request)}
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _meta(agent: Agent, episode: Episode, request: Request, explainer: Explainer) -> dict[str, Any]:
+    from policyscope import __version__
+
+    return {
+        "panels": panel_dicts(request.panels),
+        "size": list(explainer.size),
+        "layers": explainer.layer_names,
+        "weighted_layers": explainer.weighted_layers,
+        "window": request.window,
+        "variants": request.variants,
+        "positive_inputs": request.positive_inputs,
+        "regions": asdict(request.regions),
+        "notes": list(request.notes),
+        "completeness": explainer.completeness,
+        "agent": agent.fingerprint,
+        "fingerprint": request_fingerprint(agent, request),
+        "episode": episode.fingerprint,
+        "versions": {"policyscope": __version__, "torch": torch.__version__},
+    }
+
+
+def _check_folder(folder: Path, agent: Agent, request: Request, resume: bool) -> None:
+    if not (folder / "meta.json").exists():
+        return
+    if not resume:
+        raise RunError(f"{folder.parent} holds maps already: choose another --out, or continue it with --resume")
+    if read_json(folder / "meta.json").get("fingerprint") != request_fingerprint(agent, request):
+        raise RunError(f"the maps in {folder.parent} are of another agent or request: choose another --out")
+
+

@@ -1,0 +1,231 @@
+"""From an agent and rows of an episode to the rows of its maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from policyscope.agents.agent import Agent, Streams
+from policyscope.episodes.episode import Episode
+from policyscope.errors import ProtocolError
+from policyscope.saliency import full_grad, perturbation, plan, targets
+from policyscope.saliency.maps import Panel
+from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
+from policyscope.saliency.trace import Trace, evaluating, record
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Explainer:
+    """Explains rows of an episode.
+
+    Attributes:
+        layer_names: The convolutions, in the order they run.
+        weighted_layers: The layers that FullGrad++ weighs.
+        size: Height and width of the maps.
+        completeness: How much of the first state's target FullGrad's terms leave unexplained, relative to it.
+    """
+
+    def __init__(self, agent: Agent, episode: Episode) -> None:
+        self.agent, self.episode = agent, episode
+        if tuple(episode.observations.shape[1:]) != tuple(agent.protocol.observation_shape):
+            raise ProtocolError(
+                f"the episode's observations have shape {tuple(episode.observations.shape[1:])}, the agent's protocol "
+                f"makes {tuple(agent.protocol.observation_shape)}: explain it with the agent that it was played by"
+            )
+        probe = self._trace(np.arange(1), 1 if agent.memory_size else 0, False, ())
+        self.layer_names = probe.layer_names()
+        self.weighted_layers = list(full_grad.layer_weights(probe)) if probe.calls else []
+        self.size = probe.image_size
+        stream = targets.stream_of(probe.outputs, None)
+        terms = full_grad.completeness(probe, targets.select(stream, "greedy", 1))
+        self.completeness = float((terms.remainder.abs() / terms.target.abs().clamp(min=1e-12)).item())
+
+    def run(self, request: Request, batches: Iterable[slice]) -> Iterator[dict[str, Array]]:
+        """Yields, for each batch of rows, column name -> (rows, …)."""
+        gradient_panels = [p for p in request.panels if p.method in plan.METHODS]
+        perturbed_panels = [p for p in request.panels if p.method in plan.PERTURBATION]
+        inner = tuple(sorted({p.stream for p in request.panels} & inner_modules(self.agent) - set(self.agent.streams)))
+        names = {panel: f"map-{index:03d}" for index, panel in enumerate(request.panels)}
+        for batch in batches:
+            index = np.arange(batch.start, batch.stop)
+            rows: dict[str, Array] = {}
+            if gradient_panels:
+                trace = self._trace(index, request.window, request.positive_inputs, inner)
+                for panel, maps in self._gradient_maps(trace, index, gradient_panels, request, rows):
+                    rows[names[panel]] = _numpy(maps)
+            for panel, maps in self._perturbed_maps(index, perturbed_panels, request):
+                rows[names[panel]] = _numpy(maps)
+            yield rows
+
+    # -- gradient methods ---------------------------------------------------------------------------------------
+
+    def _gradient_maps(
+        self, trace: Trace, index: Array, panels: list[Panel], request: Request, rows: dict[str, Array]
+    ) -> Iterator[tuple[Panel, Tensor]]:
+        for (stream, action), group in _grouped(panels, lambda p: (p.stream, p.action)):
+            target = self._target(trace, stream, action, index)
+            rows[f"target-{stream}-{action}"] = _numpy(target)
+            layers = list(dict.fromkeys(p.layer for p in group if p.layer is not None))
+            for layer in layers or [self.layer_names[0] if self.layer_names else 1]:
+                here = [p for p in group if p.layer in (layer, None)]
+                computed = plan.compute(
+                    trace,
+                    target,
+                    dict.fromkeys(p.method for p in here),
+                    layer,
+                    request.variants,
+                    other_layers=layers,
+                    resize=False,
+                )
+                for panel in here:
+                    yield panel, self._of_lag(computed[panel.method], panel)
+            trace.forget(target)
+        for panel in panels:
+            if panel.method == "full_grad_pp" and f"weights-{panel.lag or 0}" not in rows:
+                variant = request.variants.get(panel.method, "default")
+                weights = full_grad.layer_weights(trace, full_grad.WEIGHT_OF_VARIANT[variant])
+                shares = torch.stack([self._of_lag(w[..., None, None], panel)[..., 0, 0] for w in weights.values()], dim=1)
+                rows[f"weights-{panel.lag or 0}"] = _numpy(shares)
+
+    def _trace(self, index: Array, window: int, positive_inputs: bool, inner: tuple[str, ...]) -> Trace:
+        """The watched pass on some rows: over a window of frames where the network has a memory."""
+        agent, protocol = self.agent, self.agent.protocol
+        if not agent.memory_size:
+            inputs = self._pictures(agent.prepare(self.episode.observations[index[0] : index[-1] + 1]))
+            lags = protocol.stack if protocol.layout == "time" else 0
+            return record(
+                lambda x: agent(self._arranged(x))[0],
+                inputs,
+                agent.network,
+                lags=lags,
+                positive_inputs=positive_inputs,
+                capture=inner,
+            )
+        observations, memories, valid = self.episode.window(index, window)
+        flat = agent.prepare(observations.reshape(-1, *observations.shape[2:]))
+        inputs = self._pictures(flat)
+        inputs = inputs.view(len(index), window, *inputs.shape[1:])
+        memory = torch.zeros(len(index), agent.memory_size) if memories is None else torch.as_tensor(memories)
+        memory = memory.to(inputs)
+        # Where an episode begins inside the window, the memory stays blank until its first frame.
+        alive = torch.as_tensor(valid, device=inputs.device, dtype=inputs.dtype)
+
+        def unroll(x: Tensor) -> Streams:
+            state, streams = memory, {}
+            for step in range(window):
+                keep = alive[:, step, None]
+                streams, following = agent(self._arranged(x[:, step]), state)
+                state = following if following is None else keep * following + (1 - keep) * state
+            return streams
+
+        return record(unroll, inputs, agent.network, lags=window, positive_inputs=positive_inputs, capture=inner)
+
+    def _pictures(self, prepared: Tensor) -> Tensor:
+        """Channels before height and width, whatever the network's own layout."""
+        return prepared.movedim(-1, -3).contiguous() if self.agent.protocol.layout == "channels_last" else prepared
+
+    def _arranged(self, pictures: Tensor) -> Tensor:
+        return pictures.movedim(-3, -1) if self.agent.protocol.layout == "channels_last" else pictures
+
+    def _target(self, trace: Trace, stream: str, action: str, index: Array) -> Tensor:
+        outputs = trace.captured[stream] if stream in trace.captured else trace.outputs
+        values = targets.stream_of(outputs, None if stream in trace.captured else stream)
+        if action not in ("taken", "contrast") or values.numel() == trace.states:
+            return targets.select(values, action, trace.states, stream)
+        taken = self._taken(index, values.device)
+        if action == "taken":
+            return targets.select(values, taken, trace.states, stream)
+        wide = values.reshape(trace.states, -1, values.shape[-1]).sum(dim=1)
+        return targets.contrast(wide, taken)
+
+    def _taken(self, index: Array, device: torch.device) -> Tensor:
+        """The actions taken; where they are continuous, the dimension that departs most from zero."""
+        actions = self.episode.actions
+        if actions is None:
+            raise targets.TargetError("the actions taken were not recorded: explain the greedy one, or give an index")
+        rows = torch.as_tensor(actions[index], device=device)
+        return rows.abs().argmax(dim=1) if rows.ndim == 2 else rows.long()
+
+    def _of_lag(self, maps: Tensor, panel: Panel) -> Tensor:
+        """One map per state from a method's result, which may have axes of lags and channels."""
+        protocol = self.agent.protocol
+        in_time = protocol.layout == "time" or self.agent.memory_size > 0
+        if panel.method not in INPUT_SHAPED:
+            return _pick(maps, maps.shape[1], panel.lag) if in_time and panel.lag is not None else maps
+        if not in_time:
+            by_frame = maps.unflatten(1, (protocol.stack, -1)).sum(dim=2)
+            return _pick(by_frame, protocol.stack, panel.lag)
+        if not self.agent.memory_size:
+            return _pick(maps.sum(dim=2), maps.shape[1], panel.lag)
+        # Steps of the window, each a stack of frames: a frame is seen in several of them.
+        window, stack = maps.shape[1], protocol.stack
+        by_frame = maps.unflatten(2, (stack, -1)).sum(dim=3)
+        total = [by_frame.new_zeros(())] * window
+        for step in range(window):
+            for place in range(stack):
+                lag = (window - 1 - step) + (stack - 1 - place)
+                if lag < window:
+                    total[window - 1 - lag] = total[window - 1 - lag] + by_frame[:, step, place]
+        return _pick(torch.stack(total, dim=1), window, panel.lag)
+
+    # -- perturbation methods -----------------------------------------------------------------------------------
+
+    def _perturbed_maps(self, index: Array, panels: list[Panel], request: Request) -> Iterator[tuple[Panel, Tensor]]:
+        if not panels:
+            return
+        agent = self.agent
+        inputs = self._pictures(agent.prepare(self.episode.observations[index[0] : index[-1] + 1]))
+        memories = self.episode.memories
+        memory = None if memories is None else torch.as_tensor(memories[index[0] : index[-1] + 1]).to(inputs)
+
+        def call(rows: Tensor, states: Tensor) -> Streams:
+            return agent(self._arranged(rows), None if memory is None else memory[states])[0]
+
+        for (stream, lag), group in _grouped(panels, lambda p: (p.stream, p.lag)):
+            with evaluating(agent.network):
+                base, perturbed = perturbation.perturbed_outputs(
+                    call, inputs, lambda o, s=stream: targets.stream_of(o, s), self._frame(lag), request.regions
+                )
+            for panel in group:
+                if panel.method == "noise_saliency":
+                    yield panel, perturbation.noise_saliency(base, perturbed, request.regions, self.size)
+                else:
+                    chosen = base.argmax(dim=1)
+                    if panel.action in ("taken", "contrast") and self.episode.actions is not None:
+                        chosen = self._taken(index, base.device)
+                    elif panel.action.isdigit():
+                        chosen = torch.full_like(chosen, int(panel.action))
+                    yield panel, perturbation.sarfa(base, perturbed, chosen, request.regions, self.size)
+
+    def _frame(self, lag: Any) -> tuple[Any, ...]:
+        protocol = self.agent.protocol
+        place = protocol.stack - 1 - int(lag or 0)
+        if protocol.layout == "time":
+            return (place,)
+        return (slice(place * protocol.colours, (place + 1) * protocol.colours),)
+
+
+def _grouped(panels: list[Panel], key: Any) -> Iterator[tuple[Any, list[Panel]]]:
+    order = {k: i for i, k in enumerate(dict.fromkeys(map(key, panels)))}
+    for value, group in groupby(sorted(panels, key=lambda p: order[key(p)]), key):
+        yield value, list(group)
+
+
+def _pick(maps: Tensor, lags: int, lag: int | str | None) -> Tensor:
+    """One lag of (B, lags, …) maps, oldest first, or their sum or mean."""
+    if lag == "sum":
+        return maps.sum(dim=1)
+    if lag == "mean":
+        return maps.mean(dim=1)
+    return maps[:, lags - 1 - int(lag or 0)]
+
+
+def _numpy(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().to(torch.float32).cpu().contiguous().numpy()
+    return array

@@ -1,0 +1,156 @@
+"""Perturbation saliency: blur a region of a frame and see what changes. All regions of a state are one batch.
+
+Regions are Gaussians of standard deviation 5 and peak 1 on a grid of every 5th pixel; the perturbed frame is
+``I (1 - M) + blur_3(I) M`` (Greydanus et al., 2018). One set of perturbed outputs serves both scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from policyscope.saliency.resize import to_size
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The grid of regions, and how they are blurred.
+
+    Attributes:
+        step: Pixels between centres.
+        sigma: Standard deviation of a region's mask.
+        blur: Standard deviation of the blur.
+        batch: States times regions that go through the network at once.
+    """
+
+    step: int = 5
+    sigma: float = 5.0
+    blur: float = 3.0
+    batch: int = 512
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the grid on an image of this size."""
+        return math.ceil(size[0] / self.step), math.ceil(size[1] / self.step)
+
+    def masks(self, size: tuple[int, int], like: Tensor) -> Tensor:
+        """(rows * columns, H, W), each with its peak of 1 at its centre."""
+        rows, columns = (self._bumps(n, like) for n in size)
+        return (rows[:, None, :, None] * columns[None, :, None, :]).reshape(-1, *size)
+
+    def _bumps(self, length: int, like: Tensor) -> Tensor:
+        places = torch.arange(length, dtype=like.dtype, device=like.device)
+        return torch.exp(-((places - places[:: self.step, None]) ** 2) / (2 * self.sigma**2))
+
+
+def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
+    """Blurs the last two axes as scipy's ``gaussian_filter(mode="reflect", truncate=4)`` does."""
+    radius = int(4 * sigma + 0.5)
+    places = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    flat = images.reshape(-1, 1, *images.shape[-2:])
+    for axis, shape in ((2, (1, 1, -1, 1)), (3, (1, 1, 1, -1))):
+        length = flat.shape[axis]
+        index = torch.arange(-radius, length + radius, device=images.device)
+        index = index.remainder(2 * length)  # half-sample symmetric: d c b a | a b c d | d c b a
+        index = torch.where(index >= length, 2 * length - 1 - index, index)
+        flat = F.conv2d(flat.index_select(axis, index), kernel.view(shape))
+    return flat.view(images.shape)
+
+
+def perturbed_outputs(
+    call: Callable[[Tensor], Any],
+    inputs: Tensor,
+    pick: Callable[[Any], Tensor],
+    frame: tuple[Any, ...],
+    regions: Regions,
+) -> tuple[Tensor, Tensor]:
+    """The network's output for a state and for each of its perturbations.
+
+    Args:
+        call: Runs the network on a batch; it is given rows of ``inputs`` and which states they are, as
+            ``call(rows, index)`` with ``index`` (rows,).
+        inputs: (B, …, H, W).
+        pick: From the network's output to a stream, (rows, k).
+        frame: Index of the perturbed picture in one state, such as ``(slice(3, 4),)``.
+        regions: The grid.
+
+    Returns:
+        (B, k) and (B, regions, k).
+    """
+    size = (inputs.shape[-2], inputs.shape[-1])
+    masks = regions.masks(size, inputs)
+    count = len(masks)
+    with torch.no_grad():
+        everyone = torch.arange(len(inputs), device=inputs.device)
+        base = _rows(pick(call(inputs, everyone)), len(inputs))
+        picture = inputs[(slice(None), *frame)]
+        change = gaussian_blur(picture, regions.blur) - picture
+        outputs = base.new_empty(len(inputs) * count, base.shape[1])
+        for start in range(0, len(outputs), regions.batch):
+            flat = torch.arange(start, min(start + regions.batch, len(outputs)), device=inputs.device)
+            state, region = flat // count, flat % count
+            rows = inputs[state]
+            mask = masks[region].view(len(flat), *[1] * (change.ndim - 3), *size)
+            rows[(slice(None), *frame)] += change[state] * mask
+            if rows.ndim == 4 and rows.device.type == "cpu":
+                rows = rows.contiguous(memory_format=torch.channels_last)
+            outputs[start : start + len(flat)] = _rows(pick(call(rows, state)), len(flat))
+    return base, outputs.view(len(inputs), count, -1)
+
+
+def _rows(values: Tensor, count: int) -> Tensor:
+    return values.reshape(count, -1)
+
+
+def noise_saliency(base: Tensor, perturbed: Tensor, regions: Regions, size: tuple[int, int]) -> Tensor:
+    """The paper's Eq. 1: ``0.5 * || pi(I) - pi(I') ||^2`` for each region, on logits, Q or value.
+
+    Args:
+        base: (B, k).
+        perturbed: (B, regions, k).
+        regions: The grid they were made with.
+        size: Height and width of the maps.
+
+    Returns:
+        (B, H, W), the grid of scores resized bilinearly.
+    """
+    return _to_image(0.5 * (base[:, None] - perturbed).square().sum(dim=2), regions, size)
+
+
+def sarfa(base: Tensor, perturbed: Tensor, actions: Tensor, regions: Regions, size: tuple[int, int]) -> Tensor:
+    """SARFA (Puri et al., 2020): specific and relevant, ``2 K dp / (K + dp)``.
+
+    ``dp`` is by how much the explained action's softmax over Q (or logits) falls, and
+    ``K = 1 / (1 + KL(others after || others before))`` over the softmax of the other actions. Zero where ``dp`` is
+    not positive.
+
+    Args:
+        base: (B, k), k at least 2.
+        perturbed: (B, regions, k).
+        actions: (B,), the explained action.
+        regions: The grid they were made with.
+        size: Height and width of the maps.
+
+    Returns:
+        (B, H, W) in [0, 1].
+    """
+    before = base[:, None].expand_as(perturbed)
+    chosen = actions[:, None, None].expand(*perturbed.shape[:2], 1)
+    drop = (before.softmax(dim=2).gather(2, chosen) - perturbed.softmax(dim=2).gather(2, chosen)).squeeze(2)
+    hidden = torch.zeros_like(perturbed, dtype=torch.bool).scatter_(2, chosen, True)
+    log_before, log_after = (v.masked_fill(hidden, -math.inf).log_softmax(dim=2) for v in (before, perturbed))
+    divergence = (log_after.exp() * (log_after - log_before)).masked_fill(hidden, 0).sum(dim=2)
+    relevance = 1 / (1 + divergence)
+    score = torch.where(drop > 0, 2 * relevance * drop / (relevance + drop), torch.zeros_like(drop))
+    return _to_image(score, regions, size)
+
+
+def _to_image(scores: Tensor, regions: Regions, size: tuple[int, int]) -> Tensor:
+    return to_size(scores.view(len(scores), *regions.grid(size)), size)

@@ -1,0 +1,133 @@
+"""Targets: the scalar per state that is explained, a stream and a selection in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from policyscope.errors import TargetError
+
+Selection = int | str | Tensor | Callable[[Any], Tensor]
+"""An index, an index per state (B,), ``greedy``, ``sum``, ``contrast`` (the greedy action), ``contrast:INDEX``, or a
+function from the network's output to (B,)."""
+
+PROBABILITY = "probability"
+
+
+def stream_of(outputs: Any, stream: str | int | None) -> Tensor:
+    """Picks a stream out of what a network returns.
+
+    Args:
+        outputs: A tensor, or a tuple, list or mapping of them.
+        stream: Index or key; None takes the only tensor, or the first.
+
+    Raises:
+        TargetError: If there is no such stream (the line lists what there is).
+    """
+    if isinstance(outputs, Tensor):
+        if stream in (None, 0):
+            return outputs
+        raise TargetError(f"no stream {stream!r}: the network returns a single tensor")
+    if isinstance(outputs, Mapping):
+        keys: list[Any] = list(outputs)
+        key = keys[0] if stream is None else stream
+        if key == PROBABILITY and key not in outputs and "policy" in outputs:
+            return torch.as_tensor(outputs["policy"]).softmax(dim=-1)
+        if key not in outputs:
+            raise TargetError(f"no stream {stream!r}; the network has: {', '.join(map(str, keys))}")
+        value = outputs[key]
+    elif isinstance(outputs, Sequence):
+        names = getattr(outputs, "_fields", None)
+        index = 0 if stream is None else names.index(stream) if names and stream in names else stream
+        if not isinstance(index, int) or not -len(outputs) <= index < len(outputs):
+            known = ", ".join(names) if names else f"0 to {len(outputs) - 1}"
+            raise TargetError(f"no stream {stream!r}; the network has: {known}")
+        value = outputs[index]
+    else:
+        raise TargetError(
+            f"the network returns {type(outputs).__name__}; pass forward= a function that returns a tensor, tuple or dict"
+        )
+    if not isinstance(value, Tensor):
+        raise TargetError(f"stream {stream!r} is {type(value).__name__}, not a tensor; pass forward= to unpack it")
+    return value
+
+
+def select(values: Tensor, selection: Selection, states: int, name: str = "output") -> Tensor:
+    """One scalar per state.
+
+    Args:
+        values: A stream: (B,), (B, k), or (B, …, k), whose inner axes (a stream's steps) are summed.
+        selection: What is explained in it.
+        states: B.
+        name: The stream's name, for errors.
+
+    Returns:
+        (B,). ``contrast`` is the chosen entry minus the mean of the others.
+
+    Raises:
+        TargetError: If the stream lacks the selection, or its choice would explain a constant.
+    """
+    if values.numel() % states:
+        raise TargetError(f"stream {name!r} has shape {tuple(values.shape)}, which is not one row per state ({states})")
+    wide = values.reshape(states, -1, values.shape[-1]).sum(dim=1) if values.ndim > 1 else values.reshape(states, -1)
+    count = wide.shape[1]
+    if isinstance(selection, str):
+        word, _, index = selection.partition(":")
+        if word == "sum":
+            if name == PROBABILITY:
+                raise TargetError("the sum of probabilities is constant: its gradient is rounding noise; explain one action")
+            return wide.sum(dim=1)
+        if count == 1 and word in ("greedy", "taken"):
+            return wide[:, 0]
+        if word == "greedy":
+            return wide.max(dim=1).values
+        if word == "contrast":
+            if count < 2:
+                raise TargetError(f"stream {name!r} has one entry: there is nothing to contrast it with")
+            chosen = _indices(int(index), states, count, name, wide) if index else wide.detach().argmax(dim=1)
+            return contrast(wide, chosen)
+        if word.lstrip("-").isdigit():
+            selection = int(word)
+        else:
+            raise TargetError(f"no selection {selection!r}; there are: greedy, sum, contrast[:INDEX], 0 to {count - 1}")
+    if callable(selection) and not isinstance(selection, Tensor):
+        raise TargetError("a function as target takes the network's whole output; it cannot be combined with a stream")
+    if count == 1 and isinstance(selection, Tensor):
+        return wide[:, 0]
+    return wide.gather(1, _indices(selection, states, count, name, wide)[:, None]).squeeze(1)
+
+
+def contrast(values: Tensor, chosen: Tensor) -> Tensor:
+    """The chosen entry of each row minus the mean of the others: (B, k), (B,) -> (B,)."""
+    own = values.gather(1, chosen[:, None]).squeeze(1)
+    return own - (values.sum(dim=1) - own) / (values.shape[1] - 1)
+
+
+def _indices(selection: int | Tensor, states: int, count: int, name: str, like: Tensor) -> Tensor:
+    indices = torch.as_tensor(selection, device=like.device).long().reshape(-1)
+    if indices.numel() == 1:
+        indices = indices.expand(states)
+    if len(indices) != states:
+        raise TargetError(f"{len(indices)} targets for {states} states")
+    if bool((indices < 0).any()) or bool((indices >= count).any()):
+        bad = int(indices[(indices < 0) | (indices >= count)][0])
+        raise TargetError(f"no action {bad} in stream {name!r}: it has {count}, 0 to {count - 1}")
+    return indices
+
+
+def resolve(outputs: Any, stream: str | int | None, selection: Selection | None, states: int) -> Tensor:
+    """The target (B,) of a network's output; see ``stream_of`` and ``select``."""
+    if callable(selection) and not isinstance(selection, (Tensor, str)):
+        target = selection(outputs if stream is None else stream_of(outputs, stream))
+        if not isinstance(target, Tensor) or target.numel() != states:
+            raise TargetError(f"the target function must return one scalar per state ({states})")
+        return target.reshape(states)
+    values = stream_of(outputs, stream)
+    if selection is None:
+        if values.numel() != states:
+            raise TargetError(f"the output has shape {tuple(values.shape)}: say which entry is explained with target=")
+        selection = "greedy"
+    return select(values, selection, states, str(stream) if stream is not None else "output")
