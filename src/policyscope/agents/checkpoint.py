@@ -29,6 +29,10 @@ _FREE = 64 << 20
 _RATIO = 100
 
 
+class ForeignFileError(CheckpointError):
+    """A file that begins as no checkpoint does."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One file that may hold an agent.
@@ -114,7 +118,9 @@ class Checkpoint:
             return self._tensors()
         if self.unzipped is not None:
             return load_torch(io.BytesIO(self.unzipped), self.name)
-        _ = self.members
+        # A torch file is a zip archive or, before torch 1.6, a pickle of protocol 2.
+        if not self.members and self.head[:1] != b"\x80":
+            raise ForeignFileError(f"{self.name} is empty" if not self.head else f"{self.name} is of no known format")
         return load_torch(self.path, self.name)
 
     @cached_property
@@ -168,7 +174,10 @@ def _refusal(reason: str, name: str) -> str:
 
 
 def _check_archive(members: dict[str, zipfile.ZipInfo], name: str) -> None:
+    for info in members.values():
+        if info.file_size > max(_FREE, _RATIO * info.compress_size):
+            sizes = f"{info.compress_size:,} to {info.file_size:,} bytes"
+            raise CheckpointError(f"{info.filename} in {name} unpacks from {sizes}; not read")
     total = sum(info.file_size for info in members.values())
-    packed = sum(info.compress_size for info in members.values())
-    if total > LARGEST or total > max(_FREE, _RATIO * packed):
-        raise CheckpointError(f"{name} unpacks from {packed:,} to {total:,} bytes; not read")
+    if total > LARGEST:
+        raise CheckpointError(f"{name} unpacks to {total:,} bytes, more than the {LARGEST:,} that are read")

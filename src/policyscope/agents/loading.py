@@ -9,7 +9,7 @@ from torch import nn
 
 from policyscope.agents import hub, zoo
 from policyscope.agents.agent import Agent
-from policyscope.agents.checkpoint import Checkpoint
+from policyscope.agents.checkpoint import Checkpoint, ForeignFileError
 from policyscope.agents.formats import FORMATS
 from policyscope.agents.normalisation import normalised
 from policyscope.agents.protocol import Protocol
@@ -97,6 +97,8 @@ def _load(file: Checkpoint, wishes: Wishes) -> Agent:
         for format_ in FORMATS.values():
             if format_.recognise(file, wishes):
                 return format_.load(file, wishes)
+    except ForeignFileError as error:
+        raise CheckpointError(f"{error}; known are {known}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {file.name}: {error.strerror or error}") from error
     first = ", ".join(list(file.state)[:3])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from policyscope.agents import environments
+from policyscope.agents.environments import imported
 from policyscope.agents.games import action_names, find_environment, find_game
 from policyscope.agents.presets import preset
 from policyscope.agents.protocol import Protocol
@@ -63,7 +63,12 @@ class Wishes:
                 f"nothing tells which game {name} plays; pass --game (or --env for one that is not Atari)"
             )
         if self.protocol is None:
-            chosen = replace(ENVIRONMENT if env else chosen, **values)
+            # A preset is about Atari; a protocol that an agent was saved with is about its own environment.
+            alien = env is not None and isinstance(usual, str)
+            chosen = replace(ENVIRONMENT if alien else chosen, **values)
+            if alien and len(chosen.observation_shape) == 3:
+                channels, height, width = chosen.observation_shape
+                chosen = replace(chosen, ready=environments.is_stacked(str(env), (channels, height, width)))
         return preset(chosen, game) if game else replace(chosen, game=None, env=env)
 
 
@@ -92,13 +97,7 @@ def count_actions(protocol: Protocol) -> int:
     """How many actions, or dimensions of an action, the protocol's game or environment has."""
     if protocol.game is not None:
         return len(action_names(protocol.game, protocol.full_action_space))
-    import gymnasium
-
-    env = str(protocol.env)
-    made = call(env, "--env") if ":" in env else gymnasium.make(env)
-    space = made.action_space
-    made.close()
-    return int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else prod(space.shape or ())
+    return environments.count_actions(str(protocol.env))
 
 
 def build(network: nn.Module | str, observation_shape: tuple[int, ...], actions: int) -> nn.Module:
@@ -111,28 +110,18 @@ def build(network: nn.Module | str, observation_shape: tuple[int, ...], actions:
     """
     if isinstance(network, nn.Module):
         return network
-    made = call(network, "--network", observation_shape, actions)
+    factory = imported(network, "--network")
+    try:
+        inspect.signature(factory).bind(observation_shape, actions)
+    except TypeError as error:
+        name = network.partition(":")[2]
+        raise CheckpointError(
+            f"--network {network} must be callable as {name}(observation_shape, actions): {error}"
+        ) from error
+    # Some callables that are written in C have no signature to ask for.
+    except ValueError:
+        pass
+    made = factory(observation_shape, actions)
     if not isinstance(made, nn.Module):
         raise CheckpointError(f"--network {network} gave a {type(made).__name__}, not a torch.nn.Module")
     return made
-
-
-def call(where: str, option: str, *values: Any) -> Any:
-    """Imports ``MODULE:FACTORY`` and calls it."""
-    module, _, attribute = where.partition(":")
-    if not module or not attribute:
-        raise CheckpointError(f"{option} {where} is not of the form MODULE:FACTORY")
-    try:
-        factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise CheckpointError(f"{option} {where}: {error}; is the module's folder in PYTHONPATH?") from error
-    except AttributeError as error:
-        raise CheckpointError(f"{option} {where}: the module {module} has no {attribute}") from error
-    try:
-        inspect.signature(factory).bind(*values)
-    except TypeError as error:
-        expected = "(observation_shape, actions)" if values else "()"
-        raise CheckpointError(f"{option} {where} must be callable as {attribute}{expected}: {error}") from error
-    except ValueError:
-        pass
-    return factory(*values)

@@ -13,15 +13,12 @@ _ORBAX = {"_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt", "_sharding", "_
 
 
 def recognise(file: Checkpoint, wishes: Wishes) -> bool:
-    """An orbax folder, Dopamine's ``ckpt.N``, or a MessagePack map or list as ``flax.serialization`` writes it."""
+    """An orbax folder, Dopamine's ``ckpt.N``, or a MessagePack map as ``flax.serialization`` writes it."""
     if file.path.is_dir():
         return any((file.path / name).exists() for name in _ORBAX)
-    if re.fullmatch(r"(tf_)?ckpt[.-]\d+(\.\w+)*", file.path.name) or file.path.suffix == ".msgpack":
+    if re.fullmatch(r"(tf_)?ckpt[.-]\d+(\..*)?", file.path.name) or file.path.suffix == ".msgpack":
         return True
-    # A torch pickle begins with 0x80 and its protocol (2 or above), a MessagePack map with its count and a text.
-    if file.is_safetensors or not file.head:
-        return False
-    return 0x81 <= file.head[0] <= 0x9F or file.head[0] in (0xDC, 0xDD, 0xDE, 0xDF)
+    return re.match(rb"(?:[\x81-\x8f]|\xde..|\xdf....)[\xa1-\xbf\xd9]", file.head, re.DOTALL) is not None
 
 
 def load(file: Checkpoint, wishes: Wishes) -> NoReturn:

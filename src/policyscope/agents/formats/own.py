@@ -15,7 +15,7 @@ from policyscope.agents.checkpoint import LARGEST, Checkpoint
 from policyscope.agents.networks import NETWORKS, build
 from policyscope.agents.protocol import Protocol
 from policyscope.agents.weights import check_fit, fill, shapes
-from policyscope.agents.wishes import Wishes
+from policyscope.agents.wishes import Wishes, with_actions
 from policyscope.errors import CheckpointError
 from policyscope.storage import disk_errors, replacing
 
@@ -97,9 +97,12 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     if sum(prod(shape) for shape in have.values()) > LARGEST // 4:
         raise CheckpointError(f"{file.name} claims more weights than the {LARGEST:,} bytes that are read")
     check_fit(have, _wanted(architecture, options), file.name, architecture)
+    trained_on, protocol = protocol.game, wishes.settle(protocol, file.hints, file.name)
+    if continuous is None and protocol.game not in (None, trained_on):
+        protocol, actions = with_actions(protocol, len(actions), file.name)
     return Agent(
         network=fill(build(architecture, **options), file.state, file.name),
-        protocol=wishes.settle(protocol, file.hints, file.name),
+        protocol=protocol,
         streams=streams,
         actions=actions,
         policy=wishes.policy or str(told.get("policy", "greedy")),

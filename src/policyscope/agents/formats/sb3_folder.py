@@ -22,7 +22,7 @@ def check_normalisation(file: Checkpoint, wishes: Wishes) -> None:
         return
     settings = " ".join(_texts(file.path, "config.yml"))
     normalise = re.search(r"-\s+normalize\s*\n\s*-\s+(.+)", settings)
-    if normalise and re.search(r"norm_obs['\"]?\s*[:=]\s*False|^\s*false", normalise[1]):
+    if normalise and re.search(r"norm_obs['\"]*\s*[:=]\s*False|^\s*false", normalise[1]):
         return
     raise CheckpointError(
         f"beside {file.name} lies vecnormalize.pkl, a pickle that is not opened: if observations were normalised, save "
