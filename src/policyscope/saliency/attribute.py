@@ -13,7 +13,7 @@ from policyscope.saliency import plan, targets
 from policyscope.saliency.full_grad import WEIGHT_OF_VARIANT, Completeness, completeness, layer_weights
 from policyscope.saliency.perturbation import Regions, noise_saliency, perturbed_outputs, sarfa
 from policyscope.saliency.targets import Selection
-from policyscope.saliency.trace import evaluating, record
+from policyscope.saliency.trace import differentiating, evaluating, record
 
 
 class Attributions(dict[str, Tensor]):
@@ -84,18 +84,18 @@ def attribute(
 
     lags = subject.shape[1] if (subject.ndim == 5 if time_distributed is None else time_distributed) else 0
     inner = _inner_module(model, stream)
-    trace = record(
-        call, subject, model, lags=lags, positive_inputs=positive_inputs, capture=(inner,) if inner is not None else ()
-    )
-    outputs = trace.captured.get(inner) if inner is not None else trace.outputs
-    if outputs is None:
-        raise TargetError(f"module {inner!r} did not run, or returned no tensor")
-    scalar = targets.resolve(outputs, None if inner is not None else stream, target, trace.states)
-    results = Attributions(plan.compute(trace, scalar, names, layer, variants))
+    capture = (inner,) if inner is not None else ()
+    with differentiating():
+        trace = record(call, subject, model, lags=lags, positive_inputs=positive_inputs, capture=capture)
+        outputs = trace.captured.get(inner) if inner is not None else trace.outputs
+        if outputs is None:
+            raise TargetError(f"module {inner!r} did not run, or returned no tensor")
+        scalar = targets.resolve(outputs, None if inner is not None else stream, target, trace.states)
+        results = Attributions(plan.compute(trace, scalar, names, layer, variants))
+        results.completeness = completeness(trace, scalar) if check_completeness else None
     results.target = scalar.detach()
     weight = WEIGHT_OF_VARIANT[(variants or {}).get("full_grad_pp", "default")]
     results.layer_weights = layer_weights(trace, weight) if "full_grad_pp" in names else {}
-    results.completeness = completeness(trace, scalar) if check_completeness else None
     if any(name in plan.PERTURBATION for name in names):
         if inner is not None or not subject.is_floating_point():
             raise TargetError("perturbation methods need a stream that the model returns, and a floating-point input")

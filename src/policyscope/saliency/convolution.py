@@ -1,4 +1,4 @@
-"""The way back through a strided convolution, several times faster than the CPU library's.
+"""Convolutions on the CPU, faster than they come: channels innermost, and another way back through strided ones.
 
 A gradient with respect to the input of a convolution whose kernel is m strides wide falls apart into s x s phases,
 one for each place of a pixel within a stride. Each phase is a dense m x m convolution of the output's gradient, so
@@ -8,12 +8,49 @@ of the usual Atari networks (8 x 8, stride 4) is where most of a backward pass t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.overrides import TorchFunctionMode
+
+_CONVOLUTIONS = (torch.conv2d, F.conv2d)
+
+
+class ChannelsLast(TorchFunctionMode):
+    """Runs the convolutions of a batch with channels innermost, about twice as fast; values stay the same."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Handles one torch call (PyTorch calls this; the mode is off meanwhile)."""
+        if func is Tensor.view:
+            return view(func, args, kwargs or {})
+        return func(*laid_out(func, args), **(kwargs or {}))
+
+
+def laid_out(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a torch call, with the input of a batch's convolution laid out channels-last."""
+    if function not in _CONVOLUTIONS or not args or not isinstance(args[0], Tensor):
+        return args
+    x = args[0]
+    if x.ndim != 4 or len(x) == 1 or x.device.type != "cpu":
+        return args
+    return (x.contiguous(memory_format=torch.channels_last), *args[1:])
+
+
+def view(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``Tensor.view``, which would refuse a channels-last tensor where the caller's own layout would pass."""
+    try:
+        return function(*args, **kwargs)
+    except RuntimeError:
+        x = args[0]
+        if x.is_contiguous() or x.ndim != 4 or not x.is_contiguous(memory_format=torch.channels_last):
+            raise
+        return function(x.contiguous(), *args[1:], **kwargs)
 
 
 def strided_conv2d(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:

@@ -16,7 +16,7 @@ from policyscope.errors import ProtocolError
 from policyscope.saliency import full_grad, perturbation, plan, targets
 from policyscope.saliency.maps import Panel
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
-from policyscope.saliency.trace import Trace, evaluating, record
+from policyscope.saliency.trace import Trace, differentiating, evaluating, record
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,12 +38,13 @@ class Explainer:
                 f"the episode's observations have shape {tuple(episode.observations.shape[1:])}, the agent's protocol "
                 f"makes {tuple(agent.protocol.observation_shape)}: explain it with the agent that it was played by"
             )
-        probe = self._trace(np.arange(1), 1 if agent.memory_size else 0, False, ())
+        with differentiating():
+            probe = self._trace(np.arange(1), 1 if agent.memory_size else 0, False, ())
+            stream = targets.stream_of(probe.outputs, None)
+            terms = full_grad.completeness(probe, targets.select(stream, "greedy", 1))
         self.layer_names = probe.layer_names()
-        self.weighted_layers = list(full_grad.layer_weights(probe)) if probe.calls else []
+        self.weighted_layers = list(full_grad.layer_weights(probe)) if self.layer_names else []
         self.size = probe.image_size
-        stream = targets.stream_of(probe.outputs, None)
-        terms = full_grad.completeness(probe, targets.select(stream, "greedy", 1))
         self.completeness = float((terms.remainder.abs() / terms.target.abs().clamp(min=1e-12)).item())
 
     def run(self, request: Request, batches: Iterable[slice]) -> Iterator[dict[str, Array]]:
@@ -56,9 +57,10 @@ class Explainer:
             index = np.arange(batch.start, batch.stop)
             rows: dict[str, Array] = {}
             if gradient_panels:
-                trace = self._trace(index, request.window, request.positive_inputs, inner)
-                for panel, maps in self._gradient_maps(trace, index, gradient_panels, request, rows):
-                    rows[names[panel]] = _numpy(maps)
+                with differentiating():
+                    trace = self._trace(index, request.window, request.positive_inputs, inner)
+                    for panel, maps in self._gradient_maps(trace, index, gradient_panels, request, rows):
+                        rows[names[panel]] = _numpy(maps)
             for panel, maps in self._perturbed_maps(index, perturbed_panels, request):
                 rows[names[panel]] = _numpy(maps)
             yield rows

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from policyscope.saliency.convolution import ChannelsLast
 from policyscope.saliency.resize import to_size
 
 
@@ -87,7 +88,7 @@ def perturbed_outputs(
     size = (inputs.shape[-2], inputs.shape[-1])
     masks = regions.masks(size, inputs)
     count = len(masks)
-    with torch.no_grad():
+    with torch.no_grad(), ChannelsLast():
         everyone = torch.arange(len(inputs), device=inputs.device)
         base = _rows(pick(call(inputs, everyone)), len(inputs))
         picture = inputs[(slice(None), *frame)]
@@ -99,8 +100,6 @@ def perturbed_outputs(
             rows = inputs[state]
             mask = masks[region].view(len(flat), *[1] * (change.ndim - 3), *size)
             rows[(slice(None), *frame)] += change[state] * mask
-            if rows.ndim == 4 and rows.device.type == "cpu":
-                rows = rows.contiguous(memory_format=torch.channels_last)
             outputs[start : start + len(flat)] = _rows(pick(call(rows, state)), len(flat))
     return base, outputs.view(len(inputs), count, -1)
 

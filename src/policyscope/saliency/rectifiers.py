@@ -37,6 +37,8 @@ _TABLE: dict[Any, tuple[str, bool]] = {
     **dict.fromkeys(_SMOOTH_IN_PLACE, ("smooth", True)),
     **dict.fromkeys(_CLAMPS, ("clamp", False)),
     **dict.fromkeys(_MAXIMA, ("maximum", False)),
+    F.hardtanh: ("hardtanh", False),  # what the module ReLU6 calls
+    F.hardtanh_: ("hardtanh", True),
 }
 
 
@@ -87,6 +89,8 @@ def recognise(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R
     if kind == "maximum":
         other = kwargs.get("other", args[1] if len(args) > 1 else None)
         return RectifierCall("relu", False) if isinstance(other, Tensor) and _is_zero(other) else None
+    if kind == "hardtanh" and not _is_zero(kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)):
+        return None
     in_place = in_place or bool(kwargs.get("inplace", False)) or (not in_place and _positional_inplace(function, args))
     return RectifierCall("relu" if kind == "relu" else "smooth", in_place)
 
@@ -104,6 +108,7 @@ _INPLACE_POSITION: dict[Any, int] = {
     F.mish: 1,
     F.hardswish: 1,
     F.threshold: 3,
+    F.hardtanh: 3,
 }
 
 

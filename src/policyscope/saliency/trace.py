@@ -181,6 +181,13 @@ def _standardised(values: Tensor) -> Tensor:
     return centred / centred.std().clamp(min=1e-300)
 
 
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Gradients on, whatever the caller has switched off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
 _evaluating: weakref.WeakKeyDictionary[nn.Module, tuple[int, list[nn.Module]]] = weakref.WeakKeyDictionary()
 _evaluating_lock = threading.Lock()
 
@@ -258,7 +265,7 @@ def record(
     """
     _refuse_scripted(model)
     back = Backward(positive_inputs=positive_inputs)
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
+    with differentiating(), evaluating(model), torch.compiler.set_stance("force_eager"):
         raw = None
         if inputs.is_floating_point():
             inputs = inputs.clone() if inputs.is_inference() else inputs

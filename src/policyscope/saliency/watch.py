@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from policyscope.saliency import rectifiers
-from policyscope.saliency.convolution import strided_conv2d
+from policyscope.saliency.convolution import laid_out, strided_conv2d, view
 from policyscope.saliency.rectifiers import Backward, Point
 
 Kind = Literal["conv", "norm", "linear"]
@@ -117,7 +117,7 @@ class Watch(TorchFunctionMode):
         if func in _RECURRENT and isinstance(subject, Tensor) and subject.is_cuda:
             with torch.backends.cudnn.flags(enabled=False):  # cuDNN's recurrences refuse to go back in evaluation mode
                 return func(*args, **kwargs)
-        result = _view(func, args, kwargs) if func in (Tensor.view, Tensor.view_as) else func(*args, **kwargs)
+        result = view(func, args, kwargs) if func is Tensor.view else func(*args, **kwargs)
         if self._bytes and self.leaf is None:
             self._follow_bytes(args, kwargs, result)
         if func in _POOLS or func in _PASSES:
@@ -130,8 +130,7 @@ class Watch(TorchFunctionMode):
 
     def _layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         subject, weight, bias = _operands(func, args, kwargs)
-        if func in _CONVOLUTIONS and args and _gains_from_channels_last(subject):
-            args = (subject.contiguous(memory_format=torch.channels_last), *args[1:])
+        args = laid_out(func, args)
         fast = torch.is_grad_enabled() and isinstance(subject, Tensor) and subject.requires_grad
         phased = strided_conv2d(args, kwargs) if fast and func in _CONVOLUTIONS_2D else None
         result: Tensor = func(*args, **kwargs) if phased is None else phased
@@ -162,7 +161,7 @@ class Watch(TorchFunctionMode):
         return result
 
     def _is_first(self, call: Call) -> bool:
-        return not self.calls or all(c.name == call.name for c in self.calls if c.kind == "conv")
+        return call.name == next((c.name for c in self.calls if c.kind == "conv"), call.name)
 
     def _name(self, anchor: Tensor | None, kind: Kind) -> str:
         if anchor is not None and id(anchor) in self._names:
@@ -235,11 +234,6 @@ class Watch(TorchFunctionMode):
     def _save_before_write(self, tensor: Tensor) -> None:
         for holder in self._held.pop(tensor.untyped_storage().data_ptr(), []):
             holder.value = holder.value.clone()
-
-
-def _gains_from_channels_last(tensor: Any) -> bool:
-    """Convolutions of a batch run about twice as fast on the CPU when channels are innermost; values stay the same."""
-    return isinstance(tensor, Tensor) and tensor.ndim == 4 and len(tensor) > 1 and tensor.device.type == "cpu"
 
 
 def _named_weights(model: nn.Module) -> Iterator[tuple[int, str]]:
@@ -327,17 +321,6 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor
     name = getattr(func, "__name__", "")
     in_place = name in _IN_PLACE_DUNDERS or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace")
     return args[0] if in_place and args and isinstance(args[0], Tensor) else None
-
-
-def _view(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``view`` on a pass that runs channels-last would refuse where the caller's own layout would not."""
-    try:
-        return func(*args, **kwargs)
-    except RuntimeError:
-        subject = args[0]
-        if subject.is_contiguous() or not subject.is_contiguous(memory_format=torch.channels_last):
-            raise
-        return func(subject.contiguous(), *args[1:], **kwargs)
 
 
 def _caller() -> str:
