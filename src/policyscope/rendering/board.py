@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from policyscope.episodes.episode import Episode
 from policyscope.rendering import timeline
 from policyscope.rendering.facts import facts, signed_number
-from policyscope.rendering.layout import CAPTION, FOOT, GAP, Layout, arrange
+from policyscope.rendering.layout import CAPTION, FOOT, GAP, Cell, Layout, arrange
 from policyscope.rendering.lettering import (
     ACCENT,
     CARD,
@@ -28,10 +29,10 @@ from policyscope.rendering.lettering import (
 from policyscope.rendering.look import Look
 from policyscope.rendering.overlay import Overlay
 from policyscope.rendering.panels import PanelPictures, caption
-from policyscope.rendering.sources import Array, EpisodeLike, MapsLike, Pictures
+from policyscope.rendering.sources import Array, Pictures
 from policyscope.rendering.timeline import Timeline
 from policyscope.rendering.words import detail, number, title
-from policyscope.saliency.maps import Panel
+from policyscope.saliency.maps import Maps, Panel
 
 _BATCH = 8
 _PAD = 8
@@ -54,7 +55,7 @@ class Board:
         layout: Where each panel stands.
     """
 
-    def __init__(self, episode: EpisodeLike, maps: MapsLike, look: Look, layout: Layout | None = None) -> None:
+    def __init__(self, episode: Episode, maps: Maps, look: Look, layout: Layout | None = None) -> None:
         self._look = look
         self._pictures = Pictures(episode)
         self._facts = facts(episode)
@@ -76,22 +77,27 @@ class Board:
     def __len__(self) -> int:
         return len(self._facts)
 
+    def place(self, cell: Cell) -> tuple[slice, slice]:
+        """Rows and columns of a frame in which a cell's picture stands."""
+        row, column = next((row, column) for found, row, column in self.layout.cells() if found == cell)
+        top, left = self._top + row + CAPTION, self._left + column
+        return slice(top, top + self.layout.picture[0]), slice(left, left + self.layout.picture[1])
+
     def frames(self, steps: Array) -> Array:
         """Packed frames (n, H, W) of the chosen steps."""
         rows = _as_slice(steps)
         frames = np.repeat(self._template[None], len(steps), axis=0)
         background = self._overlay.background(self._pictures[rows])
-        height, across = self.layout.picture
-        for cell, row, column in self.layout.cells():
-            r, c = self._top + row + CAPTION, self._left + column
-            place = (slice(None), slice(r, r + height), slice(c, c + across))
+        room = self.layout.picture[1] - 2 * _PAD
+        for cell, _, _ in self.layout.cells():
+            down, across = self.place(cell)
             if not isinstance(cell, Panel):
-                frames[place] = background.plain
+                frames[:, down, across] = background.plain
                 continue
             panel = self._panels[cell]
-            frames[place], shown = panel.frames(rows, background)
+            frames[:, down, across], shown = panel.frames(rows, background)
             for index in range(len(steps)):
-                panel.foot(frames[index], r + height + 4, c + _PAD, across - 2 * _PAD, shown, index)
+                panel.foot(frames[index], down.stop + 4, across.start + _PAD, room, shown, index)
         for frame, step in zip(frames, steps, strict=True):
             self._write_facts(frame, int(step))
         return frames
@@ -113,18 +119,18 @@ class Board:
         write(canvas, self._facts.title, (GAP - 2, GAP), _TITLE, QUIET, GROUND, limit=self.size[1] - 2 * GAP)
         for slot, row, column in self._slots:
             write(canvas, slot.label, (row, column), _LABEL, QUIET, GROUND)
-        height, across = self.layout.picture
-        for cell, row, column in self.layout.cells():
-            r, c = self._top + row, self._left + column
-            fill(canvas, slice(r, r + CAPTION + height + FOOT), slice(c, c + across), CARD)
-            room = across - 2 * _PAD
+        room = self.layout.picture[1] - 2 * _PAD
+        for cell, _, _ in self.layout.cells():
+            down, across = self.place(cell)
+            fill(canvas, slice(down.start - CAPTION, down.stop + FOOT), across, CARD)
+            top, left = down.start - CAPTION + 4, across.start + _PAD
             if isinstance(cell, Panel):
-                caption(canvas, r + 4, c + _PAD, room, title(cell), detail(cell))
+                caption(canvas, top, left, room, title(cell), detail(cell))
                 continue
-            caption(canvas, r + 4, c + _PAD, room, "Screen", "")
+            caption(canvas, top, left, room, "Screen", "")
             if self._overlay.hides:
                 text = "hatched in the maps: out of the agent's sight"
-                write(canvas, text, (r + CAPTION + height + 4, c + _PAD), _LABEL, QUIET, limit=room)
+                write(canvas, text, (down.stop + 4, left), _LABEL, QUIET, limit=room)
         strip = self._timeline.strip
         canvas[self._strip : self._strip + len(strip), GAP : GAP + strip.shape[1]] = strip
         return canvas
@@ -133,8 +139,9 @@ class Board:
         known = self._facts
         last = len(known) - 1
         slots = [_Slot("step", f"{last} / {last}")]
-        longest = max(known.actions, key=lambda name: width(name, _VALUE), default="")
-        slots.append(_Slot("action", longest + "  not greedy" * (known.greedy is not None)))
+        if known.actions:
+            longest = max(set(known.actions), key=lambda name: width(name, _VALUE))
+            slots.append(_Slot("action", longest + "  not greedy" * (known.greedy is not None)))
         slots += [_Slot("reward", "+1000"), _Slot("return", "-1000000")]
         slots += [_Slot("lives", "lives")] if known.lives is not None else []
         slots += [_Slot(curve.name, "-0.00012") for curve in known.curves]
@@ -150,7 +157,8 @@ class Board:
     def _write_facts(self, frame: Array, step: int) -> None:
         known = self._facts
         reward = float(known.rewards[step])
-        texts: list[tuple[str, Colour]] = [(f"{step} / {len(known) - 1}", INK), (known.actions[step], INK)]
+        texts: list[tuple[str, Colour]] = [(f"{step} / {len(known) - 1}", INK)]
+        texts += [(known.actions[step], INK)] if known.actions else []
         texts.append((signed_number(reward), ACCENT if reward > 0 else LOSS if reward < 0 else QUIET))
         texts.append((number(float(known.returns[step])), INK))
         if known.lives is not None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policyscope.rendering.sources import Array, EpisodeLike
+from policyscope.episodes.episode import Episode
+from policyscope.rendering.sources import Array
 from policyscope.rendering.words import number
 
 
@@ -24,61 +25,58 @@ class Facts:
 
     Attributes:
         title: Agent and game.
-        actions: Name of each step's action.
+        actions: Name of each step's action; None where the actions were not recorded.
         greedy: (N,) bool: the action was the best of ``q`` or ``policy``; None where neither tells.
         rewards: (N,) float.
-        returns: (N,) reward of the episode so far, this step's included.
+        returns: (N,) reward of the game so far, this step's included.
         lives: (N,) int, or None where the game has none.
         lost: (N,) bool: the step cost a life.
-        starts: (N,) bool.
-        ends: (N,) bool: an episode ended with the step.
+        starts: (N,) bool: a game begins.
         curves: Q of the action taken, the value, the probability of the action: what the streams have.
     """
 
     title: str
-    actions: list[str]
+    actions: list[str] | None
     greedy: Array | None
     rewards: Array
     returns: Array
     lives: Array | None
     lost: Array
     starts: Array
-    ends: Array
     curves: tuple[Curve, ...]
 
     def __len__(self) -> int:
         return len(self.rewards)
 
 
-def facts(episode: EpisodeLike) -> Facts:
+def facts(episode: Episode) -> Facts:
     """Reads the facts of an episode."""
     rewards = np.nan_to_num(np.asarray(episode.rewards, np.float64))
     n = len(rewards)
-    starts = np.array(episode.starts, bool)
-    if n:
-        starts[0] = True
+    over = np.asarray(episode.game_over, bool)
+    starts = np.ones(n, bool)
+    starts[1:] = over[:-1]
     lives = np.asarray(episode.lives).astype(int)
-    lost = np.zeros(n, bool)
-    if n > 1:
-        lost[:-1] = (np.diff(lives) < 0) & ~starts[1:]
-    actions = np.asarray(episode.actions)
+    has_lives = bool(lives.max(initial=0) > 0)
+    lost = over & np.asarray(episode.terminated, bool) & has_lives
+    lost[:-1] |= (np.diff(lives) < 0) & ~over[:-1]
+    actions = None if episode.actions is None else np.asarray(episode.actions)
     return Facts(
         title=_title(episode),
-        actions=action_names(actions, episode),
-        greedy=_greedy(actions, episode),
+        actions=None if actions is None else action_names(actions, episode),
+        greedy=None if actions is None else _greedy(actions, episode),
         rewards=rewards,
         returns=_returns(rewards, starts),
-        lives=lives if n and lives.max(initial=0) > 0 else None,
+        lives=lives if has_lives else None,
         lost=lost,
         starts=starts,
-        ends=np.asarray(episode.terminated, bool) | np.asarray(episode.truncated, bool),
         curves=_curves(actions, episode),
     )
 
 
-def action_names(actions: Array, episode: EpisodeLike) -> list[str]:
+def action_names(actions: Array, episode: Episode) -> list[str]:
     """Each step's action in words; of continuous ones the largest components by name."""
-    names = [str(name) for name in episode.meta.get("actions", ())]
+    names = [str(name) for name in episode.meta.get("actions") or ()]
     if actions.ndim == 1:
         return [names[a] if 0 <= a < len(names) else f"action {a}" for a in actions.astype(int)]
     labels = names if len(names) == actions.shape[1] else [f"a{i}" for i in range(actions.shape[1])]
@@ -88,13 +86,13 @@ def action_names(actions: Array, episode: EpisodeLike) -> list[str]:
     ]
 
 
-def game_of(episode: EpisodeLike) -> str:
+def game_of(episode: Episode) -> str:
     """The game's name."""
     game = episode.meta.get("game") or episode.protocol.game or episode.protocol.env
     return str(game) if game else "recorded episode"
 
 
-def agent_of(episode: EpisodeLike) -> str:
+def agent_of(episode: Episode) -> str:
     """Where the agent came from."""
     agent = episode.meta.get("agent")
     source = agent.get("source") if isinstance(agent, dict) else agent
@@ -106,7 +104,7 @@ def signed_number(value: float) -> str:
     return "0" if value == 0 else ("+" if value > 0 else "") + number(float(value))
 
 
-def _title(episode: EpisodeLike) -> str:
+def _title(episode: Episode) -> str:
     game, agent = game_of(episode), agent_of(episode)
     return game if agent == "agent" else f"{agent} · {game}"
 
@@ -116,16 +114,16 @@ def _returns(rewards: Array, starts: Array) -> Array:
     before = np.where(starts, total - rewards, -np.inf)
     # sums can fall, so the last start is carried forward by its index rather than by its value
     last = np.maximum.accumulate(np.where(starts, np.arange(len(rewards)), 0))
-    return np.asarray(total - before[last]) if len(rewards) else total
+    return np.asarray(total - before[last])
 
 
 def _discrete(actions: Array, stream: Array | None) -> bool:
     if stream is None or actions.ndim != 1 or stream.ndim != 2:
         return False
-    return not len(actions) or int(actions.max()) < stream.shape[1] and stream.shape[1] > 1
+    return not len(actions) or (int(actions.max()) < stream.shape[1] and stream.shape[1] > 1)
 
 
-def _greedy(actions: Array, episode: EpisodeLike) -> Array | None:
+def _greedy(actions: Array, episode: Episode) -> Array | None:
     for name in ("q", "policy"):
         stream = episode.streams.get(name)
         if stream is not None and _discrete(actions, stream):
@@ -135,14 +133,14 @@ def _greedy(actions: Array, episode: EpisodeLike) -> Array | None:
     return None
 
 
-def _curves(actions: Array, episode: EpisodeLike) -> tuple[Curve, ...]:
+def _curves(actions: Array | None, episode: Episode) -> tuple[Curve, ...]:
     found = []
     q, value, policy = (episode.streams.get(name) for name in ("q", "value", "policy"))
-    if q is not None and _discrete(actions, q):
+    if actions is not None and q is not None and _discrete(actions, q):
         found.append(Curve("Q(action)", np.take_along_axis(np.asarray(q), actions.astype(int)[:, None], 1)[:, 0]))
     if value is not None:
         found.append(Curve("value", np.asarray(value).reshape(len(value), -1)[:, 0]))
-    if policy is not None and _discrete(actions, policy):
+    if actions is not None and policy is not None and _discrete(actions, policy):
         logits = np.asarray(policy, np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         taken = np.take_along_axis(odds, actions.astype(int)[:, None], 1)[:, 0]

@@ -65,7 +65,7 @@ def arrange(
 
     Several targets (or several lags of several methods) make a table, methods along the one side and targets along
     the other; all else flows. Of the grids that fit ``limit``, the one with the largest pictures wins, then the one
-    nearest 16:9.
+    nearest 16:9 with the fewest empty places.
 
     Args:
         panels: What to show, in this order.
@@ -83,7 +83,8 @@ def arrange(
             fits = height <= limit[0] and width <= limit[1]
             # captions need some width: tiny pictures are only a last resort
             legible = picture[1] >= 240
-            spread = max(width / 16, height / 9)
+            empty = sum(cell is None for row in rows for cell in row)
+            spread = max(width / 16, height / 9) * (1 + empty / (len(rows) * len(rows[0])))
             score = (fits and legible, legible, picture[0] * picture[1] if fits else -spread, -spread)
             if best is None or score > best[0]:
                 best = (score, Layout(rows, scale, picture))

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from policyscope.errors import PolicyscopeError
-from policyscope.rendering.sources import Array, MapsLike
-from policyscope.saliency.maps import Panel
+from policyscope.rendering.sources import Array
+from policyscope.saliency.maps import Maps, Panel
 
 Scope = Literal["frame", "episode", "paper", "paper_episode"]
 Reference = Literal["q995", "max"]
@@ -88,7 +88,7 @@ def frame_statistics(maps: Array) -> dict[str, Array]:
     return {name: np.where(broken, np.nan, values) for name, values in rows.items()}
 
 
-def episode_statistics(maps: MapsLike, panel: Panel, smooth: float = 0.0) -> EpisodeStatistics:
+def episode_statistics(maps: Maps, panel: Panel, smooth: float = 0.0) -> EpisodeStatistics:
     """A panel's statistics over its episode; smoothed maps are read through once, the others' are already known."""
     if not smooth:
         return EpisodeStatistics.of(maps.statistics(panel))
@@ -136,16 +136,16 @@ def normalise(
     if scope in ("episode", "paper_episode") and statistics is None:
         raise ValueError(f"normalisation '{scope}' needs the episode's statistics")
     values = np.array(maps, np.float32)
-    broken = ~np.isfinite(values).all(axis=(1, 2))
+    broken: Array = np.asarray(~np.isfinite(values).all(axis=(1, 2)))
     values[broken] = 0
-    zero = ~broken & ~values.any(axis=(1, 2))
+    zero: Array = np.asarray(~broken & ~values.any(axis=(1, 2)))
 
     centre = np.zeros(len(values))
     if scope.startswith("paper"):
         if signed:
             if scope == "paper":
-                flat = values.reshape(len(values), -1).astype(np.float64)
-                centre, std = flat.mean(axis=1), flat.std(axis=1)
+                exact = values.astype(np.float64)
+                centre, std = exact.mean(axis=(1, 2)), exact.std(axis=(1, 2))
             else:
                 assert statistics is not None
                 centre, std = np.full(len(values), statistics.mean), np.full(len(values), statistics.std)
@@ -164,9 +164,11 @@ def normalise(
 
     scale = divisor / gain
     shown = ~(zero | broken) & (scale > 0)
-    factor = np.where(shown, 1 / np.where(shown, scale, 1), 0)
+    # a float32's smallest scale keeps the zeros of a very faint map at zero
+    divided_by = np.maximum(np.where(shown, scale, 1), np.finfo(np.float32).smallest_subnormal)
     with np.errstate(over="ignore"):
-        values = (values - _columns(centre)) * _columns(factor)
+        values = np.divide(values - _columns(centre), _columns(divided_by), dtype=np.float32)
+    values[~shown] = 0
     over = np.abs(values) > 1 + 1e-6 if signed else values > 1 + 1e-6
     np.clip(values, -1 if signed else 0, 1, out=values)
     return Normalised(values, over.mean(axis=(1, 2)), scale, zero, broken)
@@ -178,10 +180,10 @@ def _columns(row: Any) -> Array:
 
 def _reference(values: Array, reference: Reference) -> Array:
     """The 99.5th percentile of the absolute values, or their maximum where fewer pixels than that say anything."""
-    size = np.abs(values).reshape(len(values), -1)
+    size = np.abs(values).reshape(len(values), values.shape[1] * values.shape[2])
     largest = size.max(axis=1, initial=0).astype(np.float64)
     if reference == "max" or not len(size):
-        return largest
+        return np.asarray(largest)
     rank = 0.995 * (size.shape[1] - 1)
     low, part = int(rank), rank - int(rank)
     high = min(low + 1, size.shape[1] - 1)

@@ -155,13 +155,13 @@ def packed(pictures: Array) -> Array:
     out = np.empty((*pictures.shape[:-1], 4), np.uint8)
     out[..., :3] = pictures
     out[..., 3] = 255
-    return out.view(np.uint32)[..., 0]
+    return np.asarray(out.view(np.uint32)[..., 0])
 
 
 def rgb(frames: Array) -> Array:
     """The RGB (…, 3) bytes of packed frames, without a copy."""
     contiguous = np.ascontiguousarray(frames)
-    return contiguous.view(np.uint8).reshape(*contiguous.shape, 4)[..., :3]
+    return np.asarray(contiguous.view(np.uint8).reshape(*contiguous.shape, 4)[..., :3])
 
 
 @lru_cache(maxsize=32)
@@ -173,7 +173,7 @@ def _greys(dim: float, hatched: float = 0.0) -> Array:
 
 def _lifted(grey: Array) -> Array:
     """Grey levels with the dark ones lifted: Seaquest's deep blue water is nearly black once it is grey."""
-    return 255 * (grey / 255) ** 0.8
+    return np.asarray(255 * (grey / 255) ** 0.8)
 
 
 @lru_cache(maxsize=32)
@@ -192,4 +192,4 @@ def _clear_table(palette: Palette, signed: bool) -> Array:
 def _paper_table(palette: Palette, signed: bool) -> Array:
     """(256, 1, 3): each level's colour, as strong as its magnitude."""
     values = level_values(signed)
-    return np.rint(palette.colours(values) * np.abs(values)[:, None]).astype(np.uint8)[:, None, :]
+    return np.asarray(np.rint(palette.colours(values) * np.abs(values)[:, None]).astype(np.uint8)[:, None, :])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def levels(values: Array, signed: bool) -> Array:
     return np.asarray(scaled.astype(np.uint8))
 
 
-@lru_cache(maxsize=None)
+@cache
 def level_values(signed: bool) -> Array:
     """The value of each of the 256 levels."""
     steps = np.arange(256, dtype=np.float64)

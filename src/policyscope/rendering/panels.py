@@ -9,9 +9,9 @@ from policyscope.rendering.look import Look
 from policyscope.rendering.normalise import Normalised, episode_statistics, normalise, smoothed
 from policyscope.rendering.overlay import Background, Overlay, packed
 from policyscope.rendering.palettes import Palette, palette_for
-from policyscope.rendering.sources import Array, MapsLike
+from policyscope.rendering.sources import Array
 from policyscope.rendering.words import number
-from policyscope.saliency.maps import Panel
+from policyscope.saliency.maps import Maps, Panel
 
 _BAR = (92, 8)
 
@@ -19,7 +19,7 @@ _BAR = (92, 8)
 class PanelPictures:
     """Draws one panel of the maps in one look."""
 
-    def __init__(self, maps: MapsLike, panel: Panel, look: Look, overlay: Overlay) -> None:
+    def __init__(self, maps: Maps, panel: Panel, look: Look, overlay: Overlay) -> None:
         self.panel, self._look, self._overlay = panel, look, overlay
         self._maps = maps[panel]
         self.palette: Palette = palette_for(look.palette, panel.signed, look.style)

@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-from typing import Protocol as Interface
 
 import numpy as np
 
 from policyscope.agents.protocol import Protocol
-from policyscope.saliency.maps import Panel
+from policyscope.episodes.episode import Episode
+from policyscope.saliency.maps import Maps
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class EpisodeLike(Interface):
-    """The part of ``Episode`` that is drawn."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def screens(self) -> Any: ...
-    @property
-    def observations(self) -> Any: ...
-    @property
-    def actions(self) -> Array: ...
-    @property
-    def rewards(self) -> Array: ...
-    @property
-    def lives(self) -> Array: ...
-    @property
-    def starts(self) -> Array: ...
-    @property
-    def terminated(self) -> Array: ...
-    @property
-    def truncated(self) -> Array: ...
-    @property
-    def streams(self) -> Mapping[str, Array]: ...
-    @property
-    def meta(self) -> Mapping[str, Any]: ...
-    @property
-    def protocol(self) -> Protocol: ...
-
-
-class MapsLike(Interface):
-    """The part of ``Maps`` that is drawn."""
-
-    @property
-    def panels(self) -> tuple[Panel, ...]: ...
-    @property
-    def meta(self) -> Mapping[str, Any]: ...
-    def statistics(self, panel: Panel) -> Mapping[str, Array]:
-        """Rows of ``mean``, ``std``, ``max`` and ``q995``."""
-        ...
-
-    def __getitem__(self, panel: Panel) -> Any: ...
 
 
 class Pictures:
@@ -66,14 +22,14 @@ class Pictures:
         pixel: The shape of a pixel on a display, width over height.
     """
 
-    def __init__(self, episode: EpisodeLike) -> None:
+    def __init__(self, episode: Episode) -> None:
         self._episode = episode
         protocol = episode.protocol
         if episode.screens is not None:
             self.shape = (int(episode.screens.shape[1]), int(episode.screens.shape[2]))
             self.placement = protocol.placement(*self.shape)
             # ale-py's screens: the console stretches its 160 columns over a 4:3 television
-            self.pixel = 12 / 7 if self.shape in ((210, 160), (250, 160)) and protocol.env is None else 1.0
+            self.pixel = 12 / 7 if self.shape in ((210, 160), (250, 160)) else 1.0
             self._range = (0.0, 255.0)
         else:
             sample = newest_picture(np.asarray(episode.observations[: min(len(episode), 64)]), protocol)
@@ -91,6 +47,12 @@ class Pictures:
         low, high = self._range
         scaled = (np.nan_to_num(pictures.astype(np.float32)) - low) * (255 / (high - low))
         return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+
+
+def explained(episode: Episode, maps: Maps) -> Episode:
+    """The part of the episode that has maps: an explanation that was stopped covers only its beginning."""
+    rows = min([len(episode), *(len(maps[panel]) for panel in maps.panels)])
+    return episode if rows == len(episode) else episode[:rows]
 
 
 def newest_picture(observations: Array, protocol: Protocol) -> Array:

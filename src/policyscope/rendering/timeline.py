@@ -42,13 +42,13 @@ class Timeline:
 
         base = (HEIGHT - 10) * _SHARP
         draw.line([(0, base), (columns * _SHARP, base)], fill=LINE, width=_SHARP)
-        for step in np.flatnonzero(facts.starts)[1:]:
+        for step in np.flatnonzero(facts.starts)[1:].tolist():
             draw.line([(across(step), 0), (across(step), HEIGHT * _SHARP)], fill=LINE, width=2 * _SHARP)
-        for step in np.flatnonzero(facts.lost | facts.ends):
+        for step in np.flatnonzero(facts.lost).tolist():
             x, y = across(step), base + 3 * _SHARP
             draw.polygon([(x - 4 * _SHARP, y + 6 * _SHARP), (x + 4 * _SHARP, y + 6 * _SHARP), (x, y)], fill=LOSS)
         largest = np.abs(facts.rewards).max(initial=0)
-        for step in np.flatnonzero(facts.rewards):
+        for step in np.flatnonzero(facts.rewards).tolist():
             size = (0.35 + 0.65 * abs(facts.rewards[step]) / largest) * 16 * _SHARP
             colour = ACCENT if facts.rewards[step] > 0 else LOSS
             draw.line([(across(step), base - size), (across(step), base)], fill=colour, width=2 * _SHARP)
@@ -56,6 +56,6 @@ class Timeline:
             values = np.asarray(facts.curves[0].values, np.float64)
             good = np.isfinite(values)
             low, high = (values[good].min(), values[good].max()) if good.any() else (0.0, 1.0)
-            y = (38 - 30 * (np.where(good, values, low) - low) / max(high - low, 1e-9)) * _SHARP
-            draw.line([(across(i), float(y[i])) for i in range(len(values))], fill=CURVE, width=2 * _SHARP)
+            heights = (38 - 30 * (np.where(good, values, low) - low) / max(high - low, 1e-9)) * _SHARP
+            draw.line([(across(i), float(y)) for i, y in enumerate(heights)], fill=CURVE, width=2 * _SHARP)
         return packed(np.asarray(image.resize((columns, HEIGHT), Image.Resampling.BOX)))

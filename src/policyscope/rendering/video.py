@@ -43,21 +43,24 @@ def write_mp4(path: Path, board: Board, fps: float = 15.0, progress: Progress | 
     except ImportError as error:
         raise MissingExtraError("PyAV", "video", "an MP4 video") from error
     total, done = len(board), 0
-    with disk_errors(path.parent), replacing(path) as part:
-        with av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-            stream.height, stream.width = board.size
-            stream.pix_fmt = "yuv420p"
-            # keyframes every two seconds keep scrubbing quick
-            stream.options = {"preset": "veryfast", "crf": "20", "g": str(max(round(2 * fps), 1))}
-            for frames in board.batches(np.arange(total)):
-                for frame in frames:
-                    pixels = frame.view(np.uint8).reshape(*frame.shape, 4)
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba")))
-                done += len(frames)
-                if progress:
-                    progress(done, total, f"drawing {path.name}")
-            container.mux(stream.encode())
+    with (
+        disk_errors(path.parent),
+        replacing(path) as part,
+        av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        stream.height, stream.width = board.size
+        stream.pix_fmt = "yuv420p"
+        # keyframes every two seconds keep scrubbing quick
+        stream.options = {"preset": "veryfast", "crf": "20", "g": str(max(round(2 * fps), 1))}
+        for frames in board.batches(np.arange(total)):
+            for frame in frames:
+                pixels = frame.view(np.uint8).reshape(*frame.shape, 4)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba")))
+            done += len(frames)
+            if progress:
+                progress(done, total, f"drawing {path.name}")
+        container.mux(stream.encode())
     return done
 
 
@@ -107,9 +110,13 @@ def write_gif(
 
 def _shrunk(frame: Array, size: tuple[int, int]) -> Array:
     pixels = np.ascontiguousarray(rgb(frame))
-    return pixels if (pixels.shape[1], pixels.shape[0]) == size else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return (
+        pixels if (pixels.shape[1], pixels.shape[0]) == size else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    )
 
 
 def _shared_palette(frames: list[Array]) -> Image.Image:
     """The 256 colours that serve sampled frames best."""
-    return Image.fromarray(np.concatenate(frames)).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return Image.fromarray(np.concatenate(frames)).quantize(
+        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )

@@ -19,12 +19,12 @@ TITLES: dict[str, str] = {
 }
 
 MEANINGS: dict[str, str] = {
-    "gradient": "Where making a pixel a little brighter would raise (positive) or lower (negative) the explained output.",
+    "gradient": "Where a slightly brighter pixel raises (positive) or lowers (negative) the explained output.",
     "guided_backprop": "The gradient, followed back only through what speaks for the output at every step: less noise, "
     "sharper outlines.",
-    "grad_cam": "Where the features that raise the output are active in one convolution: coarse, but about places rather "
-    "than pixels.",
-    "guided_grad_cam": "Guided backprop, kept only where Grad-CAM also points: fine outlines in the places that matter.",
+    "grad_cam": "Where one convolution's features that raise the output are active: coarse, about places rather than "
+    "pixels.",
+    "guided_grad_cam": "Guided backprop, kept only where Grad-CAM points too: fine outlines in the places that matter.",
     "g1_grad_cam": "Grad-CAM whose feature weights come from guided backprop, so that only supporting evidence counts.",
     "g2_grad_cam": "G1 Grad-CAM times guided backprop: what both agree on.",
     "grad_cam_pp": "Grad-CAM with weights that keep several or small objects from drowning in one large one.",
