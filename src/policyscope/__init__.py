@@ -1,9 +1,14 @@
 """What does my agent look at, and what is wrong with it?"""
 
+from policyscope.agents import zoo
 from policyscope.agents.agent import Agent, ContinuousActions
+from policyscope.agents.custom import make_agent
+from policyscope.agents.loading import load_agent
 from policyscope.agents.protocol import Protocol
 from policyscope.episodes.episode import Episode
+from policyscope.episodes.play import play
 from policyscope.errors import PolicyscopeError
+from policyscope.rendering.render import render_run
 from policyscope.saliency.attribute import Attributions, attribute
 from policyscope.saliency.explain import explain
 from policyscope.saliency.maps import Maps, Panel
@@ -25,4 +30,9 @@ __all__ = [
     "Regions",
     "attribute",
     "explain",
+    "load_agent",
+    "make_agent",
+    "play",
+    "render_run",
+    "zoo",
 ]

@@ -73,7 +73,9 @@ def naive(method, network, x, action, layer):
     if method == "guided_grad_cam":
         return naive("grad_cam", network, x, action, layer)[None] * naive("guided_backprop", network, x, action, layer)
     if method == "g2_grad_cam":
-        return naive("g1_grad_cam", network, x, action, layer)[None] * naive("guided_backprop", network, x, action, layer)
+        return naive("g1_grad_cam", network, x, action, layer)[None] * naive(
+            "guided_backprop", network, x, action, layer
+        )
     _, dx, at_activation, at_z, met = passes(network, x, action, guided=method == "g1_grad_cam")
     if method == "full_grad":
         total = psi(dx * x).sum(0)

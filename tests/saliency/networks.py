@@ -165,7 +165,8 @@ class FrozenAndTraining(Normalised):
 
 
 PLAIN = {
-    n.__name__: n for n in (Modules, Functional, InPlace, OneReluForAll, WritesIntoItsInput, Normalised, FrozenAndTraining)
+    n.__name__: n
+    for n in (Modules, Functional, InPlace, OneReluForAll, WritesIntoItsInput, Normalised, FrozenAndTraining)
 }
 SKIPPING = {n.__name__: n for n in (BypassedRectifier, ResidualInPlace)}
 ALL = {**PLAIN, **SKIPPING}

@@ -91,7 +91,9 @@ def test_guided_backprop_equals_zennits_on_residual_networks(zennit):
 def test_g1_grad_cam_equals_captums_grad_cam_inside_zennits_guided_context(zennit):
     network, x = make(networks.Modules), states()
     with zennit.composites.GuidedBackprop().context(network) as guided:
-        wanted = captum.LayerGradCam(guided, network.relu1).attribute(x.clone(), target=1, relu_attributions=True).detach()
+        wanted = (
+            captum.LayerGradCam(guided, network.relu1).attribute(x.clone(), target=1, relu_attributions=True).detach()
+        )
     wanted = interpolate(wanted, size=x.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     agree(ps.attribute(network, x, ["g1_grad_cam"], target=1)["g1_grad_cam"], wanted)
 

@@ -61,9 +61,13 @@ def test_both_equal_loops_over_regions():
 
 def test_the_blur_is_scipys():
     image = states(1)[0]
-    assert torch.allclose(gaussian_blur(image, 3.0), torch.from_numpy(gaussian_filter(image.numpy(), (0, 3, 3))), atol=1e-12)
+    assert torch.allclose(
+        gaussian_blur(image, 3.0), torch.from_numpy(gaussian_filter(image.numpy(), (0, 3, 3))), atol=1e-12
+    )
     tall = torch.rand(1, 7, 40, dtype=torch.float64)
-    assert torch.allclose(gaussian_blur(tall, 3.0), torch.from_numpy(gaussian_filter(tall.numpy(), (0, 3, 3))), atol=1e-12)
+    assert torch.allclose(
+        gaussian_blur(tall, 3.0), torch.from_numpy(gaussian_filter(tall.numpy(), (0, 3, 3))), atol=1e-12
+    )
 
 
 def test_the_batch_size_changes_nothing():

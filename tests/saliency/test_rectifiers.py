@@ -75,7 +75,9 @@ def test_guided_is_the_derivative_times_the_positive_part_of_what_arrives(name):
     network, _, upstream, derivative = rules(rectify, X)
     given = ps.attribute(network, X, ["gradient", "guided_backprop"], target=1)
     assert torch.allclose(given["gradient"], back_to_input(network, derivative * upstream), atol=1e-12)
-    assert torch.allclose(given["guided_backprop"], back_to_input(network, derivative * upstream.clamp(min=0)), atol=1e-12)
+    assert torch.allclose(
+        given["guided_backprop"], back_to_input(network, derivative * upstream.clamp(min=0)), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", [*SMOOTH, *IN_PLACE])

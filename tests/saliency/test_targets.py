@@ -67,7 +67,9 @@ def test_selections_are_what_they_say():
         assert torch.allclose(given, gradient_of(function)), selection
     given = ps.attribute(packed(lambda p, v: p), states(), ["gradient"], target=torch.tensor([4, 0, 1]))["gradient"]
     assert torch.allclose(given, gradient_of(lambda p, v: p[[0, 1, 2], [4, 0, 1]]))
-    given = ps.attribute(packed(Pair), states(), ["gradient"], target=lambda y: y.policy[:, 0] * y.value[:, 0])["gradient"]
+    given = ps.attribute(packed(Pair), states(), ["gradient"], target=lambda y: y.policy[:, 0] * y.value[:, 0])[
+        "gradient"
+    ]
     assert torch.allclose(given, gradient_of(lambda p, v: p[:, 0] * v[:, 0]))
 
 
@@ -98,7 +100,9 @@ def test_another_input_and_another_forward_can_be_explained():
     assert torch.allclose(given["gradient"], plain["gradient"] * speed[..., None, None])
     assert torch.allclose(given["noise_saliency"], plain["noise_saliency"] * speed[..., None] ** 2)
     network = make(networks.Modules)
-    given = ps.attribute(network, states(), ["gradient"], forward=lambda x: network.conv1(x).mean((1, 2, 3)))["gradient"]
+    given = ps.attribute(network, states(), ["gradient"], forward=lambda x: network.conv1(x).mean((1, 2, 3)))[
+        "gradient"
+    ]
     probe = states().requires_grad_()
     assert torch.allclose(given, torch.autograd.grad(network.conv1(probe).mean((1, 2, 3)).sum(), probe)[0])
 

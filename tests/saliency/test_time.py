@@ -78,9 +78,11 @@ def test_the_guided_rule_of_a_recurrent_network_clips_its_rectifiers_only():
     output = network.fc(network.memory(features.flatten(1).view(3, LAGS, -1))[0][:, -1])[:, 0].sum()
     g = torch.autograd.grad(output, features)[0]
     g = g.clamp(min=0) * (z2 > 0)
-    g = torch.autograd.grad(z2, z1, g, retain_graph=True)[0] if False else F.conv_transpose2d(
-        g, network.conv2.weight, stride=2, output_padding=1
-    )[:, :, :10, :10]
+    g = (
+        torch.autograd.grad(z2, z1, g, retain_graph=True)[0]
+        if False
+        else F.conv_transpose2d(g, network.conv2.weight, stride=2, output_padding=1)[:, :, :10, :10]
+    )
     g = g.clamp(min=0) * (z1 > 0)
     wanted = F.conv_transpose2d(g, network.conv1.weight, stride=2).view_as(x)
     given = ps.attribute(network, x, ["guided_backprop"], target=0)["guided_backprop"]

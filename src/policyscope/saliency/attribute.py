@@ -134,7 +134,7 @@ def _perturb(
     if "noise_saliency" in names:
         results["noise_saliency"] = noise_saliency(base, perturbed, regions, size)
     if "sarfa" in names:
-        if callable(target) and not isinstance(target, Tensor) or base.shape[1] < 2:
+        if (callable(target) and not isinstance(target, Tensor)) or base.shape[1] < 2:
             raise TargetError("sarfa explains one action of several: give its index as target")
         if target is None or isinstance(target, str):
             chosen = base.argmax(dim=1)

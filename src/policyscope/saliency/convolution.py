@@ -96,11 +96,12 @@ class _StridedConv2d(torch.autograd.Function):
         outs, ins, rows, columns = weight.shape
         m, n = rows // s, columns // s
         # (out, in, m s, n s) -> (in s s, out, m, n), turned round for the way back.
-        phases = weight.view(outs, ins, m, s, n, s).permute(1, 3, 5, 0, 2, 4).reshape(ins * s * s, outs, m, n).flip(2, 3)
+        phases = (
+            weight.view(outs, ins, m, s, n, s).permute(1, 3, 5, 0, 2, 4).reshape(ins * s * s, outs, m, n).flip(2, 3)
+        )
         image = F.pixel_shuffle(torch.conv2d(gradient, phases, padding=(m - 1, n - 1)), s)
         (top, left), (height, width) = ctx.padding, ctx.size
         missing = (top + height - image.shape[-2], left + width - image.shape[-1])
         if missing[0] > 0 or missing[1] > 0:  # rows and columns that the kernel never reached
             image = F.pad(image, (0, max(missing[1], 0), 0, max(missing[0], 0)))
         return image[..., top : top + height, left : left + width].contiguous(), None, None, None, None
-

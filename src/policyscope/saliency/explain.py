@@ -116,6 +116,19 @@ def explain(
     return Maps(folder, episode, keep)
 
 
+def check_request(agent: Agent, **request: Any) -> None:
+    """Finds out on one blank observation whether an agent has what ``explain`` would be asked for.
+
+    Raises:
+        TargetError: As ``explain`` would.
+    """
+    shape = agent.protocol.observation_shape
+    actions = np.zeros((1, len(agent.actions)), np.float32) if agent.continuous else np.zeros(1, np.int64)
+    memories = np.zeros((1, agent.memory_size), np.float32) if agent.memory_size else None
+    blank = Episode.from_arrays(np.zeros((1, *shape), np.uint8), actions, memories=memories, protocol=agent.protocol)
+    make_request(agent, blank, Explainer(agent, blank).layer_names, **request)
+
+
 def _batches(episode: Episode, folder: Path, batch: int, resume: bool) -> Iterator[slice]:
     start = len(Maps(folder, episode)) if resume and (folder / "meta.json").exists() else 0
     while start < len(episode):
@@ -163,5 +176,3 @@ def _check_folder(folder: Path, agent: Agent, request: Request, resume: bool) ->
         raise RunError(f"{folder.parent} holds maps already: choose another --out, or continue it with --resume")
     if read_json(folder / "meta.json").get("fingerprint") != request_fingerprint(agent, request):
         raise RunError(f"the maps in {folder.parent} are of another agent or request: choose another --out")
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from policyscope.agents.agent import Agent, Streams
 from policyscope.episodes.episode import Episode
-from policyscope.errors import ProtocolError
+from policyscope.errors import ProtocolError, TargetError
 from policyscope.saliency import full_grad, perturbation, plan, targets
 from policyscope.saliency.maps import Panel
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
@@ -74,7 +75,7 @@ class Explainer:
             target = self._target(trace, stream, action, index)
             rows[f"target-{stream}-{action}"] = _numpy(target)
             layers = list(dict.fromkeys(p.layer for p in group if p.layer is not None))
-            for layer in layers or [self.layer_names[0] if self.layer_names else 1]:
+            for layer in layers or [*self.layer_names[:1], ""][:1]:
                 here = [p for p in group if p.layer in (layer, None)]
                 computed = plan.compute(
                     trace,
@@ -92,7 +93,9 @@ class Explainer:
             if panel.method == "full_grad_pp" and f"weights-{panel.lag or 0}" not in rows:
                 variant = request.variants.get(panel.method, "default")
                 weights = full_grad.layer_weights(trace, full_grad.WEIGHT_OF_VARIANT[variant])
-                shares = torch.stack([self._of_lag(w[..., None, None], panel)[..., 0, 0] for w in weights.values()], dim=1)
+                shares = torch.stack(
+                    [self._of_lag(w[..., None, None], panel)[..., 0, 0] for w in weights.values()], dim=1
+                )
                 rows[f"weights-{panel.lag or 0}"] = _numpy(shares)
 
     def _trace(self, index: Array, window: int, positive_inputs: bool, inner: tuple[str, ...]) -> Trace:
@@ -119,11 +122,12 @@ class Explainer:
         alive = torch.as_tensor(valid, device=inputs.device, dtype=inputs.dtype)
 
         def unroll(x: Tensor) -> Streams:
-            state, streams = memory, {}
+            state, streams = memory, Streams()
             for step in range(window):
                 keep = alive[:, step, None]
                 streams, following = agent(self._arranged(x[:, step]), state)
-                state = following if following is None else keep * following + (1 - keep) * state
+                if following is not None:
+                    state = keep * following + (1 - keep) * state
             return streams
 
         return record(unroll, inputs, agent.network, lags=window, positive_inputs=positive_inputs, capture=inner)
@@ -136,7 +140,7 @@ class Explainer:
         return pictures.movedim(-3, -1) if self.agent.protocol.layout == "channels_last" else pictures
 
     def _target(self, trace: Trace, stream: str, action: str, index: Array) -> Tensor:
-        outputs = trace.captured[stream] if stream in trace.captured else trace.outputs
+        outputs = trace.captured.get(stream, trace.outputs)
         values = targets.stream_of(outputs, None if stream in trace.captured else stream)
         if action not in ("taken", "contrast") or values.numel() == trace.states:
             return targets.select(values, action, trace.states, stream)
@@ -150,7 +154,7 @@ class Explainer:
         """The actions taken; where they are continuous, the dimension that departs most from zero."""
         actions = self.episode.actions
         if actions is None:
-            raise targets.TargetError("the actions taken were not recorded: explain the greedy one, or give an index")
+            raise TargetError("the actions taken were not recorded: explain the greedy one, or give an index")
         rows = torch.as_tensor(actions[index], device=device)
         return rows.abs().argmax(dim=1) if rows.ndim == 2 else rows.long()
 
@@ -190,10 +194,9 @@ class Explainer:
             return agent(self._arranged(rows), None if memory is None else memory[states])[0]
 
         for (stream, lag), group in _grouped(panels, lambda p: (p.stream, p.lag)):
+            pick = partial(targets.stream_of, stream=stream)
             with evaluating(agent.network):
-                base, perturbed = perturbation.perturbed_outputs(
-                    call, inputs, lambda o, s=stream: targets.stream_of(o, s), self._frame(lag), request.regions
-                )
+                base, perturbed = perturbation.perturbed_outputs(call, inputs, pick, self._frame(lag), request.regions)
             for panel in group:
                 if panel.method == "noise_saliency":
                     yield panel, perturbation.noise_saliency(base, perturbed, request.regions, self.size)

@@ -72,7 +72,7 @@ def full_grad_pp(trace: Trace, target: Tensor, eps: float = 1e-7, layer_weight: 
 
 
 def full_grad_pp_blog(trace: Trace, target: Tensor, eps: float = 1e-7) -> Tensor:
-    """FullGrad++ as the blog prints it: ``alpha = g^2 / (2 g^2 + A g^3 + eps)`` at each place, ``ReLU(sum alpha A)``."""
+    """FullGrad++ as the blog prints it: ``ReLU(sum alpha A)`` with ``alpha = g^2 / (2 g^2 + A g^3 + eps)``."""
     gradients = trace.gradients(target, "standard")
     maps = []
     for calls in spatial_layers(trace):

@@ -51,7 +51,9 @@ class Panel:
         parts = [self.method.replace("_", " "), self.stream]
         parts += [] if self.action == "taken" else [f"action {self.action}"]
         parts += [] if self.layer is None else [self.layer]
-        parts += [] if self.lag in (None, 0) else [f"t-{self.lag}" if isinstance(self.lag, int) else f"{self.lag} of lags"]
+        parts += (
+            [] if self.lag in (None, 0) else [f"t-{self.lag}" if isinstance(self.lag, int) else f"{self.lag} of lags"]
+        )
         return " · ".join(parts)
 
 
@@ -155,7 +157,9 @@ class Maps:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise TargetError(f"no maps of {key!r}; there are: {', '.join(dict.fromkeys(p.method for p in self.panels))}")
+            raise TargetError(
+                f"no maps of {key!r}; there are: {', '.join(dict.fromkeys(p.method for p in self.panels))}"
+            )
         raise TargetError(f"{key!r} has {len(found)} panels; select one: {'; '.join(p.label for p in found)}")
 
     def select(self, **values: Any) -> tuple[Panel, ...]:

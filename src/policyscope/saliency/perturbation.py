@@ -66,7 +66,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def perturbed_outputs(
-    call: Callable[[Tensor], Any],
+    call: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
     pick: Callable[[Any], Tensor],
     frame: tuple[Any, ...],

@@ -168,6 +168,6 @@ def _points(trace: Trace, methods: list[Method], layers: list[str | int]) -> lis
 
 
 def _product(cam: Tensor, guided: Tensor, positive_only: bool) -> Tensor:
-    """A layer's map times the signed guided map (Selvaraju et al., 2017); the paper's code keeps positive x positive."""
+    """A layer's map times the signed guided map (Selvaraju et al., 2017), or positive times positive."""
     guided = guided.clamp(min=0) if positive_only else guided
     return cam.unsqueeze(-3) * guided if guided.ndim == cam.ndim + 1 else torch.mul(cam, guided)

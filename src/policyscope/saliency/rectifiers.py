@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.autograd.graph import GradientEdge
 
 Rule = Literal["standard", "guided"]
@@ -26,7 +26,16 @@ _SMOOTH: tuple[Any, ...] = (
     *(F.relu6, F.elu, F.selu, F.celu, F.leaky_relu, F.rrelu, F.silu, F.mish, F.hardswish, F.gelu, F.softplus),
     *(F.threshold, F.prelu, torch.prelu, Tensor.prelu, torch.selu, torch.celu, torch.rrelu, torch.threshold),
 )
-_SMOOTH_IN_PLACE: tuple[Any, ...] = (F.elu_, F.selu_, F.celu_, F.leaky_relu_, F.rrelu_, torch.selu_, torch.celu_, torch.threshold_)
+_SMOOTH_IN_PLACE: tuple[Any, ...] = (
+    F.elu_,
+    F.selu_,
+    F.celu_,
+    F.leaky_relu_,
+    F.rrelu_,
+    torch.selu_,
+    torch.celu_,
+    torch.threshold_,
+)
 _CLAMPS: tuple[Any, ...] = (torch.clamp, Tensor.clamp, torch.clip, Tensor.clip, torch.clamp_min, Tensor.clamp_min)
 _MAXIMA: tuple[Any, ...] = (torch.maximum, Tensor.maximum, torch.max, Tensor.max)
 
@@ -127,7 +136,9 @@ class _Rectify(torch.autograd.Function):
     """A rectifier whose rule is chosen when the gradient goes back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, call: RectifierCall, function: Callable[[Tensor], Tensor], back: Backward) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, call: RectifierCall, function: Callable[[Tensor], Tensor], back: Backward
+    ) -> Tensor:
         ctx.call, ctx.function, ctx.back = call, function, back
         if call.kind == "relu":
             y = function(x)
@@ -177,10 +188,7 @@ def rectify(
 
     rest = tuple(a.detach() if isinstance(a, Tensor) else a for a in args[1:])
     kwargs = {k: v.detach() if isinstance(v, Tensor) else v for k, v in kwargs.items()}
-    if args:
-        source = args[0]
-    else:
-        source = kwargs.pop("input")
+    source = args[0] if args else kwargs.pop("input")
     output: Tensor = _Rectify.apply(source, call, apply, back)
-    node: FunctionCtx | Any = output.grad_fn
+    node: Any = output.grad_fn
     return output, node.kept

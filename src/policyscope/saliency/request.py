@@ -67,7 +67,9 @@ def make_request(
     if agent.continuous and action is None:
         default = "0"
         if set(streams) & {"policy"} and len(agent.actions) > 1:
-            notes.append(f"actions are continuous: the mean of {agent.actions[0]!r} is explained; --action names another")
+            notes.append(
+                f"actions are continuous: the mean of {agent.actions[0]!r} is explained; --action names another"
+            )
     actions = [_action(agent, episode, a) for a in _listed(default if action is None else action)]
     layers = [_layer(layer_names, entry) for entry in _listed(layer)] if set(names) & LAYERED else []
     lags = [_lag(agent, entry) for entry in _listed(lag)]
@@ -76,25 +78,33 @@ def make_request(
         single = s == "value"
         for a in actions:
             if a == "sum" and s == PROBABILITY:
-                raise TargetError("the sum of probabilities is constant: its gradient is rounding noise; explain one action")
+                raise TargetError(
+                    "the sum of probabilities is constant: its gradient is rounding noise; explain one action"
+                )
             if a == "sum" and s == "q" and {"value", "advantage"} <= set(agent.streams):
                 notes.append(f"the sum of a dueling Q is the value stream times {len(agent.actions)}")
             for name in names:
                 if name == "sarfa" and single:
                     if names == ("sarfa",):
-                        raise TargetError("sarfa explains one action of several: the value stream has none; use q or policy")
+                        raise TargetError(
+                            "sarfa explains one action of several: the value stream has none; use q or policy"
+                        )
                     continue
                 what = "all" if name == "noise_saliency" else "taken" if single else a
                 for one_layer in layers if name in LAYERED else [None]:
                     for one_lag in lags if _has_lags(agent, name) else [None]:
                         if name in plan.PERTURBATION and isinstance(one_lag, str):
-                            raise TargetError(f"{name} perturbs one frame: it has no {one_lag!r} of lags; give --lag a number")
+                            raise TargetError(
+                                f"{name} perturbs one frame: it has no {one_lag!r} of lags; give --lag a number"
+                            )
                         panels[Panel(name, s, what, one_layer, one_lag)] = None
     window = 0
     if agent.memory_size:
         window = 1 + max((entry for entry in lags if isinstance(entry, int)), default=0)
         window = max(window, RECURRENT_WINDOW) if any(isinstance(entry, str) for entry in lags) else window
-    return Request(tuple(panels), window, variants or {}, positive_inputs, regions or Regions(), tuple(dict.fromkeys(notes)))
+    return Request(
+        tuple(panels), window, variants or {}, positive_inputs, regions or Regions(), tuple(dict.fromkeys(notes))
+    )
 
 
 def default_stream(agent: Agent) -> str:
@@ -161,4 +171,9 @@ def _lag(agent: Agent, lag: str | int) -> str | int:
 
 def _has_lags(agent: Agent, method: str) -> bool:
     """Whether a method has a map for each past frame: those over the input, and all where frames are apart in time."""
-    return method in INPUT_SHAPED or method in plan.PERTURBATION or agent.protocol.layout == "time" or agent.memory_size > 0
+    return (
+        method in INPUT_SHAPED
+        or method in plan.PERTURBATION
+        or agent.protocol.layout == "time"
+        or agent.memory_size > 0
+    )

@@ -48,7 +48,7 @@ def stream_of(outputs: Any, stream: str | int | None) -> Tensor:
         value = outputs[index]
     else:
         raise TargetError(
-            f"the network returns {type(outputs).__name__}; pass forward= a function that returns a tensor, tuple or dict"
+            f"the network returns {type(outputs).__name__}; pass forward=, a function that returns tensors"
         )
     if not isinstance(value, Tensor):
         raise TargetError(f"stream {stream!r} is {type(value).__name__}, not a tensor; pass forward= to unpack it")
@@ -78,7 +78,9 @@ def select(values: Tensor, selection: Selection, states: int, name: str = "outpu
         word, _, index = selection.partition(":")
         if word == "sum":
             if name == PROBABILITY:
-                raise TargetError("the sum of probabilities is constant: its gradient is rounding noise; explain one action")
+                raise TargetError(
+                    "the sum of probabilities is constant: its gradient is rounding noise; explain one action"
+                )
             return wide.sum(dim=1)
         if count == 1 and word in ("greedy", "taken"):
             return wide[:, 0]

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import get_gradient_edge
 
 from policyscope.errors import TargetError
 from policyscope.saliency.rectifiers import Backward, Point, Rule
@@ -84,7 +84,9 @@ class Trace:
             raise TargetError(f"no layer {layer!r} ran between the input and the output; there are: {known}")
         return calls
 
-    def gradients(self, target: Tensor, rule: Rule, points: list[Point] | None = None, *, keep: bool = True) -> Gradients:
+    def gradients(
+        self, target: Tensor, rule: Rule, points: list[Point] | None = None, *, keep: bool = True
+    ) -> Gradients:
         """Gradients of each state's target under a rule, in one backward pass.
 
         Args:
@@ -118,7 +120,7 @@ class Trace:
         unique = list({id(p): p for p in points}.values())
         if not target.requires_grad:
             raise TargetError(self._cut_message())
-        edges: list[Tensor | GradientEdge] = [self.leaf, *(p.edge for p in unique)]
+        edges = [get_gradient_edge(self.leaf), *(p.edge for p in unique)]
         self.back.rule = rule
         try:
             first, *others = torch.autograd.grad(target.sum(), edges, retain_graph=True, allow_unused=True)
@@ -228,7 +230,9 @@ def _captured(model: nn.Module | None, paths: tuple[str, ...], into: dict[str, T
     def keep(path: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if threading.get_ident() == thread:
-                into[path] = next((o for o in output if isinstance(o, Tensor)), None) if isinstance(output, tuple) else output  # type: ignore[assignment]
+                into[path] = (
+                    next((o for o in output if isinstance(o, Tensor)), None) if isinstance(output, tuple) else output
+                )  # type: ignore[assignment]
 
         return hook
 
@@ -287,5 +291,6 @@ def _refuse_scripted(model: nn.Module | None) -> None:
     for name, module in model.named_modules() if model is not None else ():
         if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
             raise TargetError(
-                f"{name or 'the model'} is scripted (torch.jit), so its rectifiers cannot be seen; explain the original module"
+                f"{name or 'the model'} is scripted (torch.jit): its rectifiers cannot be seen; "
+                "explain the module it was made from"
             )

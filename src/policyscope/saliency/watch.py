@@ -253,9 +253,12 @@ def _parametrised(model: nn.Module) -> Iterator[tuple[str, torch.Size]]:
     for name, module in model.named_modules():
         parametrizations = getattr(module, "parametrizations", None)
         if parametrizations is not None and "weight" in parametrizations:
-            yield _clean(name), parametrizations["weight"].original.shape if hasattr(
-                parametrizations["weight"], "original"
-            ) else parametrizations["weight"].original1.shape
+            yield (
+                _clean(name),
+                parametrizations["weight"].original.shape
+                if hasattr(parametrizations["weight"], "original")
+                else parametrizations["weight"].original1.shape,
+            )
 
 
 def _clean(name: str) -> str:
@@ -278,7 +281,16 @@ _BATCH_NORM_ORDER: dict[Any, tuple[str, ...]] = {
     F.group_norm: ("input", "num_groups", "weight", "bias", "eps"),
     torch.group_norm: ("input", "num_groups", "weight", "bias", "eps"),
     F.instance_norm: ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps"),
-    torch.instance_norm: ("input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps"),
+    torch.instance_norm: (
+        "input",
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "use_input_stats",
+        "momentum",
+        "eps",
+    ),
 }
 _PLAIN_ORDER = ("input", "weight", "bias")
 
@@ -305,7 +317,7 @@ def _effective_bias(func: Any, args: Any, kwargs: Any) -> Tensor | None:
     if mean is None or _argument(func, args, kwargs, "training"):
         return beta  # statistics of the batch: no constant is added but beta
     eps = _argument(func, args, kwargs, "eps")
-    shift = mean / (variance + (1e-5 if eps is None else eps)).sqrt()
+    shift: Tensor = mean / (variance + (1e-5 if eps is None else eps)).sqrt()
     shift = shift if gamma is None else shift * gamma.detach()
     return -shift if beta is None else beta - shift
 
