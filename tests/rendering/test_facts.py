@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from policyscope.rendering.facts import facts
+from policyscope.rendering.facts import facts, short_name
 from policyscope.rendering.moments import interesting
-from policyscope.rendering.words import number
+from policyscope.rendering.words import detail, has_lags, number
+from policyscope.saliency.maps import Panel
 
 
 def test_returns_begin_anew_with_each_game(make_episode):
@@ -85,3 +86,15 @@ def test_a_short_episode_is_shown_whole(make_episode):
 def test_numbers_are_short_and_true():
     written = [number(x) for x in (0, 1, -0.5, 1234.5, 0.000123, 2.5e7, 3.14159, float("nan"))]
     assert written == ["0", "1", "-0.5", "1234", "1.2e-4", "2.5e7", "3.14", "nan"]
+
+
+def test_the_newest_frame_is_named_only_beside_older_ones():
+    newest, older = Panel("gradient", "q", lag=0), Panel("gradient", "q", layer="conv1", lag=2)
+    assert detail(newest, has_lags([newest])) == "q"
+    assert detail(newest, has_lags([newest, older])) == "q · t-0"
+    assert detail(older, True) == "q · conv1 · t-2"
+
+
+def test_a_title_has_the_file_and_not_its_folders():
+    assert short_name("/home/me/agents/breakout.zip") == "breakout.zip"
+    assert short_name("zoo:breakout-dqn") == "zoo:breakout-dqn"

@@ -94,6 +94,7 @@ def test_every_method_is_explained_in_a_sentence(tmp_path, make_episode, make_ma
     assert "a slightly brighter pixel raises" in page
     assert "Grad-CAM" in page
     assert "conv1" in page
+    assert "t-0" not in page
 
 
 def test_the_page_shows_only_pictures_that_belong_to_it(tmp_path, make_episode, make_maps):

@@ -31,7 +31,7 @@ from policyscope.rendering.overlay import Overlay
 from policyscope.rendering.panels import PanelPictures, caption
 from policyscope.rendering.sources import Array, Pictures
 from policyscope.rendering.timeline import Timeline
-from policyscope.rendering.words import detail, number, title
+from policyscope.rendering.words import detail, has_lags, number, title
 from policyscope.saliency.maps import Maps, Panel
 
 _BATCH = 8
@@ -119,13 +119,13 @@ class Board:
         write(canvas, self._facts.title, (GAP - 2, GAP), _TITLE, QUIET, GROUND, limit=self.size[1] - 2 * GAP)
         for slot, row, column in self._slots:
             write(canvas, slot.label, (row, column), _LABEL, QUIET, GROUND)
-        room = self.layout.picture[1] - 2 * _PAD
+        room, lags = self.layout.picture[1] - 2 * _PAD, has_lags(self._panels)
         for cell, _, _ in self.layout.cells():
             down, across = self.place(cell)
             fill(canvas, slice(down.start - CAPTION, down.stop + FOOT), across, CARD)
             top, left = down.start - CAPTION + 4, across.start + _PAD
             if isinstance(cell, Panel):
-                caption(canvas, top, left, room, title(cell), detail(cell))
+                caption(canvas, top, left, room, title(cell), detail(cell, lags))
                 continue
             caption(canvas, top, left, room, "Screen", "")
             if self._overlay.hides:

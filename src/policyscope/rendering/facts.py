@@ -99,6 +99,11 @@ def agent_of(episode: Episode) -> str:
     return str(source) if source else "agent"
 
 
+def short_name(source: str) -> str:
+    """The last part of a path, for a title; names such as ``zoo:breakout-dqn`` are left whole."""
+    return source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or source
+
+
 def signed_number(value: float) -> str:
     """A reward: ``+4``, ``-1``, ``0``."""
     return "0" if value == 0 else ("+" if value > 0 else "") + number(float(value))
@@ -106,7 +111,7 @@ def signed_number(value: float) -> str:
 
 def _title(episode: Episode) -> str:
     game, agent = game_of(episode), agent_of(episode)
-    return game if agent == "agent" else f"{agent} · {game}"
+    return game if agent == "agent" else f"{short_name(agent)} · {game}"
 
 
 def _returns(rewards: Array, starts: Array) -> Array:

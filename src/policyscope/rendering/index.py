@@ -13,14 +13,14 @@ from urllib.parse import quote
 import numpy as np
 
 from policyscope.episodes.episode import Episode
-from policyscope.rendering.facts import Facts, agent_of, facts, game_of
+from policyscope.rendering.facts import Facts, agent_of, facts, game_of, short_name
 from policyscope.rendering.look import Look
 from policyscope.rendering.moments import Moment
 from policyscope.rendering.normalise import SCOPES
 from policyscope.rendering.palettes import Palette, palette_for
 from policyscope.rendering.series import lanes
-from policyscope.rendering.words import meaning, number, target, title, where
-from policyscope.saliency.maps import Maps
+from policyscope.rendering.words import has_lags, meaning, number, target, title, where
+from policyscope.saliency.maps import Maps, Panel
 from policyscope.storage import disk_errors, replacing
 
 _FILES = {
@@ -75,7 +75,7 @@ def write_index(
             _data(folder),
         )
     )
-    name = escape(f"{agent_of(episode)} in {game_of(episode)} · policyscope")
+    name = escape(f"{short_name(agent_of(episode))} in {game_of(episode)} · policyscope")
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -112,7 +112,7 @@ def _head(episode: Episode, maps: Maps, known: Facts, notes: Sequence[str]) -> s
     items = "".join(f"<li><b>{escape(value)}</b><span>{escape(name)}</span></li>" for value, name in figures)
     warnings = "".join(f'<p class="warning">{escape(note)}</p>' for note in notes)
     return (
-        f"<h1>What does {escape(agent_of(episode))} look at?</h1>"
+        f"<h1>What does {escape(short_name(agent_of(episode)))} look at?</h1>"
         f'<p class="quiet">It plays {escape(game_of(episode))}. Colour marks the parts of the picture that matter to '
         "an output of its network, at every step of the game.</p>"
         f'{warnings}<ul class="numbers">{items}</ul>'
@@ -158,9 +158,7 @@ def _methods(maps: Maps, look: Look) -> str:
     for method in dict.fromkeys(panel.method for panel in maps.panels):
         same = [panel for panel in maps.panels if panel.method == method]
         panel = same[0]
-        explained = dict.fromkeys(
-            escape(target(p)) + (f" <small>{escape(where(p))}</small>" if where(p) else "") for p in same
-        )
+        explained = dict.fromkeys(_explained(p, has_lags(maps.panels)) for p in same)
         bar = _gradient(palette_for(look.palette, panel.signed, look.style), panel.signed)
         ends = "lowers it … raises it" if panel.signed else "no part … most"
         rows.append(
@@ -169,6 +167,7 @@ def _methods(maps: Maps, look: Look) -> str:
         )
     gain = f" Values were multiplied by {look.gain:g} first." if look.gain != 1 else ""
     smooth = f" Maps were smoothed over {look.smooth:g} pixels." if look.smooth else ""
+    frames = "t-0 is the newest frame that the agent sees. " if has_lags(maps.panels) else ""
     told = maps.meta.get("notes") or ()
     notes = "".join(f'<p class="quiet">{escape(str(n))}</p>' for n in ([told] if isinstance(told, str) else told))
     return (
@@ -176,9 +175,14 @@ def _methods(maps: Maps, look: Look) -> str:
         f"<th>of which output</th><th>colours</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f'<p class="quiet after">Scale: {escape(SCOPES[look.normalise])}; the numbers beneath a picture '
         f"are the raw values at the ends of the colour bar.{gain}{smooth} “Clipped” is the share of pixels beyond; "
-        "“no gradient” means that the map is zero everywhere. t-0 is the newest frame that the agent sees. Saliency "
+        f"a picture with words such as “no gradient” has a map that is zero everywhere. {frames}Saliency "
         f"shows what an output depends on; it does not prove why an action was chosen.</p>{notes}"
     )
+
+
+def _explained(panel: Panel, lags: bool) -> str:
+    place = where(panel, lags)
+    return escape(target(panel)) + (f" <small>{escape(place)}</small>" if place else "")
 
 
 def _gradient(palette: Palette, signed: bool) -> str:
@@ -239,7 +243,7 @@ def _data(folder: Path) -> str:
         if (folder / name).exists()
     )
     code = (
-        "from policyscope.saliency.maps import Maps\n"
-        f"maps = Maps({str(folder)!r}); episode = maps.episode  # maps[maps.panels[0]], episode.rewards, …"
+        "import policyscope as ps\n"
+        f"maps = ps.Maps({str(folder)!r}); episode = maps.episode  # maps[maps.panels[0]], episode.rewards, …"
     )
     return f'<h2>The data</h2><div class="card"><dl>{items}</dl><pre><code>{escape(code)}</code></pre></div>'

@@ -55,7 +55,8 @@ class EpisodeStatistics:
         mean: Mean of all values.
         std: Standard deviation of all values.
         max: Largest absolute value.
-        q995: 99.5th percentile over frames of the frames' 99.5th percentiles of the absolute value.
+        q995: 95th percentile over frames of the frames' 99.5th percentiles of the absolute value, so that a few
+            outstanding frames do not darken all the others.
     """
 
     mean: float
@@ -73,7 +74,7 @@ class EpisodeStatistics:
         means, stds, maxima, q995 = (values[finite] for values in kept.values())
         mean = float(means.mean())
         variance = float((stds**2 + means**2).mean()) - mean**2
-        return cls(mean, max(variance, 0.0) ** 0.5, float(maxima.max()), float(np.quantile(q995, 0.995)))
+        return cls(mean, max(variance, 0.0) ** 0.5, float(maxima.max()), float(np.quantile(q995, 0.95)))
 
 
 def frame_statistics(maps: Array) -> dict[str, Array]:

@@ -20,7 +20,7 @@ STYLES = ("clear", "paper")
 _DIM = 0.62
 _OPAQUE = 0.92
 _UNSEEN = 0.34
-_HATCH = np.array([46, 54, 66], np.float64)
+_HATCH = np.array([78, 90, 108], np.float64)
 _HATCH_STEP = 8
 
 

@@ -47,7 +47,7 @@ PALETTES: dict[str, Palette] = {
             positive=("#8a3300", "#c65100", "#f58a07", "#ffb52e", "#ffe9ad"),
             negative=("#0b3b8c", "#1260c4", "#2b93f0", "#6cc0ff", "#d0ecff"),
         ),
-        Palette("ember", positive=("#3b0f5c", "#8c2369", "#d6455a", "#f98e2b", "#fbd24a", "#fcffc4"), reach=0.9),
+        Palette("ember", positive=("#4a1680", "#93256f", "#d6455a", "#f98e2b", "#fbd24a", "#fcffc4"), reach=0.75),
         Palette("viridis", positive=("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")),
         Palette("paper", positive=("#00ff00", "#00ff00"), negative=("#ff0000", "#ff0000"), reach=1.0),
     )

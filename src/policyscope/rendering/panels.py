@@ -10,7 +10,7 @@ from policyscope.rendering.normalise import Normalised, episode_statistics, norm
 from policyscope.rendering.overlay import Background, Overlay, packed
 from policyscope.rendering.palettes import Palette, palette_for
 from policyscope.rendering.sources import Array
-from policyscope.rendering.words import number
+from policyscope.rendering.words import nothing, number
 from policyscope.saliency.maps import Maps, Panel
 
 _BAR = (92, 8)
@@ -37,13 +37,8 @@ class PanelPictures:
         shown = self.normalised(rows)
         frames = self._overlay.paint(background, shown.values, self.panel.signed, self.palette)
         for index in np.flatnonzero(shown.zero | shown.broken):
-            _announce(frames[index], "not finite" if shown.broken[index] else self.nothing)
+            _announce(frames[index], "not finite" if shown.broken[index] else nothing(self.panel))
         return frames, shown
-
-    @property
-    def nothing(self) -> str:
-        """What a map that is zero everywhere means."""
-        return "no effect" if self.panel.method in ("noise_saliency", "sarfa") else "no gradient"
 
     def foot(self, canvas: Array, row: int, column: int, columns: int, shown: Normalised, index: int) -> None:
         """Writes the colour bar with its ends, and the share clipped, on a strip whose ground is ``CARD``."""

@@ -21,7 +21,7 @@ from policyscope.rendering.overlay import Overlay, rgb
 from policyscope.rendering.palettes import palette_for
 from policyscope.rendering.panels import PanelPictures, colour_bar
 from policyscope.rendering.sources import Array, Pictures
-from policyscope.rendering.words import detail, number, title
+from policyscope.rendering.words import detail, has_lags, number, title
 from policyscope.saliency.maps import Maps, Panel
 from policyscope.storage import disk_errors, replacing
 
@@ -87,7 +87,13 @@ def drawn_sheet(episode: Episode, maps: Maps, look: Look, known: Facts, moments:
         for c, panel in enumerate([None, *block]):
             left = GAP + _MARGIN + c * (across + GAP)
             write(canvas, title(panel) if panel else "Screen", (top + 4, left), 22, INK, GROUND, limit=across)
-            about = detail(panel) if panel else "hatched in the maps: out of sight" if overlay.hides else ""
+            about = (
+                detail(panel, has_lags(maps.panels))
+                if panel
+                else "hatched in the maps: out of sight"
+                if overlay.hides
+                else ""
+            )
             write(canvas, about, (top + 32, left), 16, QUIET, GROUND, limit=across)
             drawing = PanelPictures(maps, panel, look, overlay) if panel else None
             frames, shown = drawing.frames(rows, background) if drawing else (background.plain, None)

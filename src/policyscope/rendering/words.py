@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from policyscope.saliency.maps import Panel
 
 TITLES: dict[str, str] = {
@@ -55,20 +57,34 @@ def target(panel: Panel) -> str:
     return f"{panel.stream} {named.get(panel.action, f'of action {panel.action}')}"
 
 
-def where(panel: Panel) -> str:
-    """Layer and lag: ``conv1 · t-2``; empty where there is neither."""
+def has_lags(panels: Iterable[Panel]) -> bool:
+    """Whether past frames are explained, so that the newest must be told from them."""
+    return any(panel.lag not in (None, 0) for panel in panels)
+
+
+def where(panel: Panel, lags: bool) -> str:
+    """Layer and lag: ``conv1 · t-2``; empty where there is neither. ``lags`` tells the newest frame's lag too."""
     parts = [] if panel.layer is None else [panel.layer]
     if isinstance(panel.lag, str):
         parts.append(f"{panel.lag} of frames")
-    elif panel.lag is not None:
+    elif panel.lag is not None and (panel.lag or lags):
         parts.append(f"t-{panel.lag}")
     return " · ".join(parts)
 
 
-def detail(panel: Panel) -> str:
+def detail(panel: Panel, lags: bool) -> str:
     """Target, layer and lag in short, for a caption."""
     chosen = "" if panel.action == "taken" or target(panel) == "value" else f" {panel.action}"
-    return " · ".join(part for part in (panel.stream + chosen, where(panel)) if part)
+    return " · ".join(part for part in (panel.stream + chosen, where(panel, lags)) if part)
+
+
+def nothing(panel: Panel) -> str:
+    """What a map that is zero everywhere means: only for some methods that nothing flows back to the input."""
+    if panel.method in ("noise_saliency", "sarfa"):
+        return "no effect"
+    if panel.method in ("gradient", "guided_backprop", "full_grad"):
+        return "no gradient"
+    return "all zero" if panel.signed else "nothing positive"
 
 
 def number(value: float) -> str:
