@@ -12,6 +12,8 @@ if (film && lanes) {
   film.addEventListener("seeked", move);
   lanes.addEventListener("click", (event) => {
     const box = lanes.getBoundingClientRect();
-    if (film.duration) film.currentTime = Math.min(0.9999, (event.clientX - box.left) / box.width) * film.duration;
+    if (!film.duration) return;
+    film.currentTime = Math.min(0.9999, (event.clientX - box.left) / box.width) * film.duration;
+    move();
   });
 }
