@@ -22,7 +22,7 @@ Reference = Literal["q995", "max"]
 
 SCOPES: dict[str, str] = {
     "frame": "each map divided by the 99.5th percentile of its absolute value",
-    "episode": "all maps of a panel divided by the same number, the episode's 99.5th percentile",
+    "episode": "all maps of a panel over one number: the 95th percentile of its frames' 99.5th percentiles",
     "paper": "the paper's: minus mean, over (std + 1e-5), times 0.1, clipped (each state by itself); CAMs over maximum",
     "paper_episode": "the paper's, with one mean and standard deviation (CAMs: one maximum) for the whole episode",
 }
