@@ -127,8 +127,13 @@ def test_the_zoo_lists_finds_and_describes_its_agents(
 LOAD = """
 import sys
 from policyscope.agents.loading import load_agent
-agent = load_agent(sys.argv[1])
-print(agent.protocol.game, agent.source)
+from policyscope.errors import PolicyscopeError
+for address in sys.argv[1:]:
+    try:
+        agent = load_agent(address)
+        print(agent.protocol.game, agent.source)
+    except PolicyscopeError as error:
+        print(error)
 """
 
 
@@ -155,13 +160,12 @@ def test_an_agent_of_the_hub_is_found_in_the_local_cache(cleanrl_file: Path, tmp
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
 
-    def load(address: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", LOAD, address], env=environment, capture_output=True, text=True)
-
-    assert load(f"hf:{repository}").stdout.split() == ["breakout", f"hf:{repository}"]
     named = f"hf:{repository}:dqn_atari.cleanrl_model"
-    assert load(named).stdout.split() == ["breakout", named]
-    assert "could not be fetched, and is not in the local cache" in load("hf:nobody/nothing").stderr.splitlines()[-1]
+    command = [sys.executable, "-c", LOAD, f"hf:{repository}", named, "hf:nobody/nothing"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[:2] == [f"breakout hf:{repository}", f"breakout {named}"]
+    assert "hf:nobody/nothing could not be fetched, and is not in the local cache" in told[2]
+    assert len(told) == 3
 
 
 def test_the_one_checkpoint_of_a_repository_is_chosen() -> None:

@@ -231,6 +231,27 @@ def test_a_features_extractor_of_the_users_own_is_built_by_a_factory(
         load_agent(path, game="breakout", network=f"{own_features}:other")
 
 
+def test_a_zip_that_claims_a_size_no_network_has_is_refused_before_memory_is_spent(tmp_path: Path) -> None:
+    path = saved(sb3.A2C("CnnPolicy", stacked()), tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        data = json.loads(archive.read("data"))
+    for count in ("0", str(10**11), str(10**30)):
+        data["action_space"]["n"] = count
+        with pytest.raises(CheckpointError) as caught:
+            load_agent(rewritten(path, tmp_path / "boast.zip", data=json.dumps(data).encode()), game="breakout")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_module_given_for_two_extractors_serves_each_with_its_own_weights(tmp_path: Path, frames: np.ndarray) -> None:
+    options = {"features_extractor_class": OwnFeatures, "share_features_extractor": False, "net_arch": [8]}
+    model = sb3.PPO("CnnPolicy", stacked(), policy_kwargs=options)
+    given = OwnFeatures(spaces.Box(0, 255, (4, 84, 84), np.uint8))
+    agent = load_agent(saved(model, tmp_path), game="breakout", network=given)
+    ours, observations = streams(agent, frames), torch.as_tensor(frames)
+    same(ours["policy"].log_softmax(dim=1), model.policy.get_distribution(observations).distribution.logits)
+    same(ours["value"], model.policy.predict_values(observations))
+
+
 def test_a_zip_of_a_zoo_folder_knows_its_game(tmp_path: Path) -> None:
     folder = tmp_path / "logs" / "dqn" / "SpaceInvadersNoFrameskip-v4_1"
     folder.mkdir(parents=True)

@@ -63,7 +63,7 @@ class Checkpoint:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 members = {info.filename: info for info in archive.infolist()}
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise CheckpointError(f"{self.name} is a truncated or damaged archive ({error})") from error
         _check_archive(members, self.name)
         return members

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from policyscope.agents.networks import build, wanted
 from policyscope.errors import CheckpointError
 
 State = dict[str, Tensor]
@@ -116,6 +117,19 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> nn.Modul
             raise CheckpointError(f"weights {key!r} of {name} hold {kind}: the training run has diverged")
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return network.eval()
+
+
+def restore(architecture: str, options: Mapping[str, Any], state: Mapping[str, Tensor], name: str) -> nn.Module:
+    """Builds a network of ours and fills it, once its shapes are known to be those of the weights.
+
+    Args:
+        architecture: A name in ``networks.NETWORKS``.
+        options: What its constructor takes.
+        state: Its weights.
+        name: What to call the file in an error.
+    """
+    check_fit(shapes(state), wanted(architecture, options), name, architecture)
+    return fill(build(architecture, **options), state, name)
 
 
 def widths(state: Mapping[str, Tensor], prefix: str) -> list[int]:

@@ -7,8 +7,7 @@ import re
 from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint
 from policyscope.agents.games import exact_game
-from policyscope.agents.networks import build
-from policyscope.agents.weights import fill, part
+from policyscope.agents.weights import part, restore
 from policyscope.agents.wishes import Wishes, with_actions
 from policyscope.errors import CheckpointError
 
@@ -35,10 +34,11 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     protocol = wishes.settle(kind, (*((f"{found}-v0",) if found else ()), *file.hints), file.name)
     protocol, names = with_actions(protocol, actions, file.name)
     options = {"actions": actions, "channels": state["body.0.weight"].shape[1], "hidden": len(state["head.0.weight"])}
-    network = build("categorical_dqn", **options, atoms=atoms) if atoms else build("dqn", **options)
+    if atoms:
+        options["atoms"] = atoms
     step = re.search(r"\d+", file.path.name)
     return Agent(
-        network=fill(network, state, file.name),
+        network=restore("categorical_dqn" if atoms else "dqn", options, state, file.name),
         protocol=protocol,
         streams=("q",),
         actions=names,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint
-from policyscope.agents.networks import build
-from policyscope.agents.weights import fill
+from policyscope.agents.weights import restore
 from policyscope.agents.wishes import Wishes, with_actions
 from policyscope.errors import CheckpointError
 
@@ -27,14 +26,13 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     actions = len(state["actor_linear.weight"])
     protocol = wishes.settle("baby-a3c", file.hints, file.name)
     protocol, names = with_actions(protocol, actions, file.name)
-    network = build(
-        "gru_actor_critic",
-        actions=actions,
-        channels=state["conv1.weight"].shape[1],
-        memory_size=state["gru.weight_ih"].shape[0] // 3,
-    )
+    options = {
+        "actions": actions,
+        "channels": state["conv1.weight"].shape[1],
+        "memory_size": state["gru.weight_ih"].shape[0] // 3,
+    }
     return Agent(
-        network=fill(network, state, file.name),
+        network=restore("gru_actor_critic", options, state, file.name),
         protocol=protocol,
         streams=("policy", "value"),
         actions=names,

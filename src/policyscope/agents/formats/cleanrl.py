@@ -6,8 +6,7 @@ from typing import Any
 
 from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint
-from policyscope.agents.networks import build
-from policyscope.agents.weights import State, fill
+from policyscope.agents.weights import State, restore
 from policyscope.agents.wishes import Wishes, with_actions
 from policyscope.errors import CheckpointError
 
@@ -33,7 +32,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     channels = first.shape[1]
     protocol = wishes.settle("cleanrl", hints, file.name, colour_first=envpool, stack=channels)
     protocol, names = with_actions(protocol, options["actions"], file.name)
-    network = fill(build(architecture, channels=channels, **options), state, file.name)
+    network = restore(architecture, {"channels": channels, **options}, state, file.name)
     values = architecture == "cleanrl_q"
     return Agent(
         network=network,

@@ -7,14 +7,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
 
 from policyscope.agents.agent import Agent, ContinuousActions
 from policyscope.agents.checkpoint import LARGEST, Checkpoint
-from policyscope.agents.networks import NETWORKS, build
+from policyscope.agents.networks import NETWORKS, wanted
 from policyscope.agents.protocol import Protocol
-from policyscope.agents.weights import check_fit, fill, shapes
+from policyscope.agents.weights import check_fit, restore, shapes
 from policyscope.agents.wishes import Wishes, with_actions
 from policyscope.errors import CheckpointError
 from policyscope.storage import disk_errors, replacing
@@ -66,7 +65,7 @@ def save_agent(
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"agent cannot be saved, its options or facts are not plain values: {error}") from error
     state = {k: v.detach().to("cpu").contiguous().clone() for k, v in agent.network.state_dict().items()}
-    check_fit(shapes(state), _wanted(architecture, options or {}), str(path), architecture)
+    check_fit(shapes(state), wanted(architecture, options or {}), str(path), architecture)
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
@@ -96,12 +95,12 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     have = {key: tuple(entry["shape"]) for key, entry in file.header.items() if key != "__metadata__"}
     if sum(prod(shape) for shape in have.values()) > LARGEST // 4:
         raise CheckpointError(f"{file.name} claims more weights than the {LARGEST:,} bytes that are read")
-    check_fit(have, _wanted(architecture, options), file.name, architecture)
+    check_fit(have, wanted(architecture, options), file.name, architecture)
     trained_on, protocol = protocol.game, wishes.settle(protocol, file.hints, file.name)
     if continuous is None and protocol.game not in (None, trained_on):
         protocol, actions = with_actions(protocol, len(actions), file.name)
     return Agent(
-        network=fill(build(architecture, **options), file.state, file.name),
+        network=restore(architecture, options, file.state, file.name),
         protocol=protocol,
         streams=streams,
         actions=actions,
@@ -120,9 +119,3 @@ def _described(file: Checkpoint) -> dict[str, Any]:
     if not isinstance(told, dict) or told.get("version", 0) > VERSION:
         raise CheckpointError(f"{file.name} was written by a newer policyscope; upgrade this one")
     return told
-
-
-def _wanted(architecture: str, options: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's weights, found without memory for them."""
-    with torch.device("meta"):
-        return shapes(build(architecture, **options).state_dict())

@@ -9,15 +9,13 @@ import io
 import json
 from typing import Any
 
-from torch import nn
-
 from policyscope.agents.agent import Agent, ContinuousActions
 from policyscope.agents.checkpoint import Checkpoint, load_torch
 from policyscope.agents.formats import sb3_folder
 from policyscope.agents.formats.sb3_network import network_of
 from policyscope.agents.formats.sb3_spaces import Image, actions_of, image_of, plain
 from policyscope.agents.protocol import Protocol
-from policyscope.agents.weights import fill, find_state
+from policyscope.agents.weights import find_state, restore
 from policyscope.agents.wishes import Wishes, with_actions
 from policyscope.errors import CheckpointError
 
@@ -36,7 +34,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     image = image_of(data.get("observation_space"), file.name)
     actions = actions_of(data.get("action_space"), file.name)
     built = network_of(state, options, image, actions.count, wishes.network, file.name)
-    network: nn.Module = fill(built.network, built.state, file.name)
+    network = restore(built.architecture, built.options, built.state, file.name)
     hints = (*file.hints, *sb3_folder.environments(file.path))
     protocol = wishes.settle("sb3", hints, file.name, **_picture(image, options))
     if tuple(protocol.observation_shape) != image.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 from torch import nn
 
 from policyscope.agents.formats.sb3_spaces import Image
-from policyscope.agents.networks import build
 from policyscope.agents.networks.sb3 import ACTIVATIONS, side_after
 from policyscope.agents.weights import State, part, widths
 from policyscope.agents.wishes import build as build_own
@@ -19,9 +19,10 @@ from policyscope.errors import CheckpointError
 
 @dataclass(frozen=True)
 class Built:
-    """A network, the part of the state dict that belongs in it, and what they turned out to be."""
+    """How to build a network, the part of the state dict that belongs in it, and what they turned out to be."""
 
-    network: nn.Module
+    architecture: str
+    options: dict[str, Any]
     state: State
     algorithm: str
     streams: tuple[str, ...]
@@ -32,7 +33,7 @@ class Built:
 def network_of(
     state: State, options: dict[str, Any], image: Image, actions: int, own: nn.Module | str | None, name: str
 ) -> Built:
-    """Builds the network of a policy.
+    """Tells the network of a policy from its names and shapes.
 
     Args:
         state: The whole state dict of ``policy.pth``.
@@ -71,6 +72,10 @@ class _Context:
             raise CheckpointError(f"{self.name} uses the activation {kind}; known are {', '.join(ACTIVATIONS)}")
         return kind
 
+    def bound(self) -> float:
+        told = self.options.get("clip_mean", 2.0)
+        return float(told) if isinstance(told, (int, float)) else 2.0
+
     def facts(self) -> dict[str, Any]:
         return {"zeros_for": list(self.image.others)} if self.image.others else {}
 
@@ -102,7 +107,8 @@ class _Context:
 
     def _own(self, prefix: str) -> tuple[nn.Module, int]:
         assert self.own is not None
-        module = build_own(self.own, self.image.shape, self.actions).eval()
+        # An actor and a critic may each have features of their own, which one module cannot hold.
+        module = copy.deepcopy(build_own(self.own, self.image.shape, self.actions)).eval()
         weights = part(self.state, prefix)
         lacking = next((key for key in module.state_dict() if key not in weights), None)
         unknown = next((key for key in weights if key not in module.state_dict()), None)
@@ -119,17 +125,16 @@ class _Context:
 def _q(context: _Context, net: str, quantiles: int) -> Built:
     weights = part(context.state, f"{net}.{net}.", "q_net.")
     features, inputs = context.features(f"{net}.features_extractor.")
-    network = build(
-        "sb3_q",
-        actions=context.actions,
-        features=features,
-        inputs=inputs,
-        hidden=widths(weights, "q_net")[:-1],
-        quantiles=quantiles,
-        activation=context.activation("ReLU"),
-    )
+    options = {
+        "actions": context.actions,
+        "features": features,
+        "inputs": inputs,
+        "hidden": widths(weights, "q_net")[:-1],
+        "quantiles": quantiles,
+        "activation": context.activation("ReLU"),
+    }
     weights |= part(context.state, f"{net}.features_extractor.", "features_extractor.")
-    return Built(network, weights, "QR-DQN" if quantiles else "DQN", ("q",), facts=context.facts())
+    return Built("sb3_q", options, weights, "QR-DQN" if quantiles else "DQN", ("q",), facts=context.facts())
 
 
 def _actor_critic(context: _Context) -> Built:
@@ -147,23 +152,22 @@ def _actor_critic(context: _Context) -> Built:
         )
         layers = sum(key.startswith("lstm_actor.weight_hh_l") for key in state)
         memory = {"hidden": state["lstm_actor.weight_hh_l0"].shape[1], "layers": layers, "critic": critic_kind}
-    network = build(
-        "sb3_actor_critic",
-        actions=context.actions,
-        features=features,
-        inputs=inputs,
-        value_features=value_features,
-        policy_hidden=widths(state, "mlp_extractor.policy_net"),
-        value_hidden=widths(state, "mlp_extractor.value_net"),
-        shared_hidden=widths(state, "mlp_extractor.shared_net"),
-        activation=context.activation("Tanh"),
-        memory=memory,
-    )
+    options = {
+        "actions": context.actions,
+        "features": features,
+        "inputs": inputs,
+        "value_features": value_features,
+        "policy_hidden": widths(state, "mlp_extractor.policy_net"),
+        "value_hidden": widths(state, "mlp_extractor.value_net"),
+        "shared_hidden": widths(state, "mlp_extractor.shared_net"),
+        "activation": context.activation("Tanh"),
+        "memory": memory,
+    }
     dropped = ("pi_features_extractor.", *(("vf_features_extractor.",) if shared else ()), "log_std")
     weights = {k: v for k, v in state.items() if not k.startswith(dropped)}
     squash = str(context.options.get("squash_output", False)) == "True"
     algorithm = "RecurrentPPO" if recurrent else "A2C"
-    return Built(network, weights, algorithm, ("policy", "value"), squash, context.facts())
+    return Built("sb3_actor_critic", options, weights, algorithm, ("policy", "value"), squash, context.facts())
 
 
 def _continuous(context: _Context) -> Built:
@@ -175,21 +179,28 @@ def _continuous(context: _Context) -> Built:
     critics = sum(re.fullmatch(r"critic\.qf\d+\.0\.weight", key) is not None for key in state)
     critic_features = context.features("critic.features_extractor.")[0] if critics else None
     critic_widths = widths(state, "critic.qf0")
-    network = build(
-        "sb3_continuous",
-        actions=context.actions,
-        features=features,
-        inputs=inputs,
-        critic_features=critic_features,
-        hidden=widths(state, "actor.mu")[:-1] if one_net else widths(state, "actor.latent_pi"),
-        critic_hidden=critic_widths[:-1],
-        critics=critics,
-        quantiles=critic_widths[-1] if critic_widths else 1,
-        activation=context.activation("ReLU"),
-        one_net=one_net,
-        clip=float(context.options.get("clip_mean", 2.0)) if explored else 0.0,
-    )
+    options = {
+        "actions": context.actions,
+        "features": features,
+        "inputs": inputs,
+        "critic_features": critic_features,
+        "hidden": widths(state, "actor.mu")[:-1] if one_net else widths(state, "actor.latent_pi"),
+        "critic_hidden": critic_widths[:-1],
+        "critics": critics,
+        "quantiles": critic_widths[-1] if critic_widths else 1,
+        "activation": context.activation("ReLU"),
+        "one_net": one_net,
+        "clip": context.bound() if explored else 0.0,
+    }
     kept = ("actor.features_extractor.", "actor.latent_pi.", "actor.mu.", *(("critic.",) if critics else ()))
     weights = {k: v for k, v in state.items() if k.startswith(kept)}
     algorithm = ("TD3" if critics > 1 else "DDPG") if one_net else "TQC" if critic_widths[-1:] > [1] else "SAC"
-    return Built(network, weights, algorithm, ("policy", "value") if critics else ("policy",), True, context.facts())
+    return Built(
+        "sb3_continuous",
+        options,
+        weights,
+        algorithm,
+        ("policy", "value") if critics else ("policy",),
+        True,
+        context.facts(),
+    )

@@ -16,6 +16,10 @@ _ENTRY = re.compile(
 )
 
 
+SMALLEST = 36
+"""Pixels that an image needs for the three convolutions."""
+
+
 @dataclass(frozen=True)
 class Image:
     """The one image of an observation space.
@@ -81,13 +85,13 @@ def actions_of(space: Any, name: str) -> Actions:
     """
     kind, values = _kind(space), plain(space)
     try:
-        if kind == "Discrete":
+        if kind == "Discrete" and int(values["n"]) > 0:
             return Actions(int(values["n"]))
         if kind == "Box":
             low, high = _numbers(values["low"]), _numbers(values["high"])
             if low and len(low) == len(high) == prod(values["_shape"]):
                 return Actions(len(low), low, high)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"{name} does not tell its action space ({error}); was it saved by a very old version?"
         ) from error
@@ -137,7 +141,9 @@ def _literal(value: Any) -> Any:
 
 
 def _is_image(shape: Any) -> bool:
-    return isinstance(shape, (list, tuple)) and len(shape) == 3 and sorted(shape)[1] >= 36
+    if not isinstance(shape, (list, tuple)) or len(shape) != 3 or not all(isinstance(side, int) for side in shape):
+        return False
+    return bool(min(shape) > 0 and sorted(shape)[1] >= SMALLEST)
 
 
 def _channels_first(shape: Any) -> tuple[int, int, int]:

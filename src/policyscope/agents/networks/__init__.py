@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from policyscope.agents.networks.actor_critic import ActorCritic
@@ -52,6 +54,19 @@ def build(architecture: str, **options: Any) -> nn.Module:
         inspect.signature(kind).bind(**options)
         network = kind(**options)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"network {architecture!r} cannot be built from {options}: {error}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"network {architecture!r} cannot be built from {options}: {reason}") from error
     network.recipe = {"architecture": architecture, "options": options}  # type: ignore[assignment]
     return network
+
+
+def wanted(architecture: str, options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's weights, found without memory for them.
+
+    Args:
+        architecture: A name in ``NETWORKS``.
+        options: What its constructor takes.
+    """
+    with torch.device("meta"):
+        network = build(architecture, **options)
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
