@@ -77,6 +77,9 @@ class AtariGame:
         self._pooled = protocol.max_pool != "none"
         self._fires = protocol.fire_reset and "FIRE" in self.actions and len(self.actions) >= 3
         self._screens: Array = np.zeros((2, height, width, 3), np.uint8)
+        # Who pools greys has them from the emulator, whose grey differs from the screen's on European cartridges.
+        greys = protocol.colour == "grey" and protocol.colour_first and protocol.max_pool in ("greys", "pictures")
+        self._greys: Array | None = np.zeros((2, height, width, 1), np.uint8) if greys else None
         self._ram = np.zeros(self._ale.getRAMSize(), np.uint8)
         self._random: np.random.Generator = np.random.default_rng(0)
         self._life_lost = False
@@ -168,8 +171,7 @@ class AtariGame:
             if self._over():
                 self._ale.reset_game()
         self._life_lost = False
-        self._ale.getScreenRGB(self._screens[1])
-        return [self._screens[1]]
+        return self._seen(1)
 
     def _fire(self, screens: list[Array]) -> list[Array]:
         for action in (1, 2):
@@ -192,6 +194,16 @@ class AtariGame:
                 if ale.game_over():
                     break
                 if frame == frames - 1:
-                    ale.getScreenRGB(self._screens[0])
-        ale.getScreenRGB(self._screens[1])
-        return reward, list(self._screens[1:] if frames == 1 or not self._pooled else self._screens)
+                    self._grab(0)
+        return reward, self._seen(1 if frames == 1 or not self._pooled else 2)
+
+    def _grab(self, slot: int) -> None:
+        if self._greys is None or slot == 1:
+            self._ale.getScreenRGB(self._screens[slot])
+        if self._greys is not None:
+            self._ale.getScreenGrayscale(self._greys[slot, :, :, 0])
+
+    def _seen(self, count: int) -> list[Array]:
+        """The last one or two screens, as the picture is made from them."""
+        self._grab(1)
+        return list((self._screens if self._greys is None else self._greys)[-count:])

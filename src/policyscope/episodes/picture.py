@@ -79,7 +79,6 @@ def _coloured(image: Array, protocol: Protocol) -> Array:
     if protocol.colour == "mean":
         mean: Array = image.sum(axis=2, keepdims=True, dtype=np.float64) / image.shape[2]
         return mean
-    # OpenCV's luminance equals the emulator's own grey on all colours of its palette.
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[:, :, None]
 
 

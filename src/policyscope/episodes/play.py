@@ -23,7 +23,6 @@ from policyscope.episodes.resume import continued, replayed
 from policyscope.errors import PolicyscopeError, ProtocolError, RunError
 from policyscope.storage import Array, disk_errors
 
-
 Forward = Callable[[Array, torch.Tensor | None], tuple[dict[str, Array], torch.Tensor | None]]
 
 
