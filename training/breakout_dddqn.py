@@ -222,7 +222,10 @@ def train(recipe: Recipe) -> None:
             writer.writerow([*row, round(float(np.mean(losses or [0])), 5), round(q_mean, 3)])
             curve.flush()
             pace = (step - first_step) / seconds
-            print(f"{step:>9,} steps  {pace:5.0f}/s  return {mean:7.2f}  epsilon {epsilon:.3f}  q {q_mean:.2f}", flush=True)
+            print(
+                f"{step:>9,} steps  {pace:5.0f}/s  return {mean:7.2f}  epsilon {epsilon:.3f}  q {q_mean:.2f}",
+                flush=True,
+            )
         if step >= next_save:
             next_save = step + recipe.save_every
             save(recipe.out / "weights.safetensors", network, recipe, step)

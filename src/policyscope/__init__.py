@@ -3,6 +3,7 @@
 from policyscope.agents import zoo
 from policyscope.agents.agent import Agent, ContinuousActions
 from policyscope.agents.custom import make_agent
+from policyscope.agents.formats.own import save_agent
 from policyscope.agents.loading import load_agent
 from policyscope.agents.protocol import Protocol
 from policyscope.episodes.episode import Episode
@@ -12,8 +13,8 @@ from policyscope.rendering.render import render_run
 from policyscope.saliency.attribute import Attributions, attribute
 from policyscope.saliency.explain import explain
 from policyscope.saliency.maps import Maps, Panel
+from policyscope.saliency.perturbation import Regions
 from policyscope.saliency.plan import NAMES as METHODS
-from policyscope.saliency.request import Regions
 
 __version__ = "0.1.0"
 
@@ -34,5 +35,6 @@ __all__ = [
     "make_agent",
     "play",
     "render_run",
+    "save_agent",
     "zoo",
 ]

@@ -1,12 +1,10 @@
 """Equality with the libraries that compute a method rightly, on the networks that they support."""
 
-import sys
-import types
-
 import networks
 import pytest
 import torch
 from networks import make, states
+from stubs import stub_torchvision
 from torch import nn
 from torch.nn.functional import interpolate
 
@@ -17,12 +15,7 @@ captum = pytest.importorskip("captum.attr", reason="captum is not installed: pip
 
 @pytest.fixture(scope="module")
 def zennit():
-    """zennit wants torchvision's model classes at import; two empty ones do."""
-    if "torchvision" not in sys.modules:
-        for name in ("torchvision", "torchvision.models", "torchvision.models.resnet", "torchvision.models.vgg"):
-            sys.modules[name] = types.ModuleType(name)
-        resnet = sys.modules["torchvision.models.resnet"]
-        resnet.Bottleneck = resnet.BasicBlock = type("Unused", (nn.Module,), {})
+    stub_torchvision()
     pytest.importorskip("zennit", reason="zennit is not installed: pip install policyscope's group 'oracles'")
     import zennit.attribution
     import zennit.composites
@@ -99,13 +92,7 @@ def test_g1_grad_cam_equals_captums_grad_cam_inside_zennits_guided_context(zenni
 
 
 def test_grad_cam_pp_has_pytorch_grad_cams_weights_with_its_eps():
-    if "torchvision" not in sys.modules:
-        sys.modules["torchvision"] = types.ModuleType("torchvision")
-    for name in ("transforms", "models"):
-        module = sys.modules.setdefault(f"torchvision.{name}", types.ModuleType(f"torchvision.{name}"))
-        setattr(sys.modules["torchvision"], name, module)
-    sys.modules["torchvision.transforms"].Compose = sys.modules["torchvision.transforms"].Normalize = object
-    sys.modules["torchvision.transforms"].ToTensor = object
+    stub_torchvision()
     pytest.importorskip("ttach", reason="pytorch-grad-cam needs ttach: pip install policyscope's group 'oracles'")
     peer = pytest.importorskip("pytorch_grad_cam.grad_cam_plusplus", reason="pytorch-grad-cam is not installed")
     network, x = make(networks.Modules), states()

@@ -167,7 +167,7 @@ class _Rectify(torch.autograd.Function):
             x = kept.detach().requires_grad_()
             # In place on a copy: a leaf cannot be overwritten.
             y = ctx.function(x.clone() if ctx.call.in_place else x)
-            (gradient,) = torch.autograd.grad(y, x, gradient)
+            (gradient,) = torch.autograd.grad((y * gradient).sum(), x)
         if guided and ctx.back.positive_inputs:
             gradient = gradient * (kept > 0)
         return gradient, None, None, None

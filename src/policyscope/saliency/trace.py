@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -229,10 +230,9 @@ def _captured(model: nn.Module | None, paths: tuple[str, ...], into: dict[str, T
 
     def keep(path: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if threading.get_ident() == thread:
-                into[path] = (
-                    next((o for o in output if isinstance(o, Tensor)), None) if isinstance(output, tuple) else output
-                )  # type: ignore[assignment]
+            first = next((o for o in output if isinstance(o, Tensor)), None) if isinstance(output, tuple) else output
+            if threading.get_ident() == thread and isinstance(first, Tensor):
+                into[path] = first
 
         return hook
 
@@ -269,7 +269,7 @@ def record(
     """
     _refuse_scripted(model)
     back = Backward(positive_inputs=positive_inputs)
-    with differentiating(), evaluating(model), torch.compiler.set_stance("force_eager"):
+    with differentiating(), evaluating(model), _eagerly():
         raw = None
         if inputs.is_floating_point():
             inputs = inputs.clone() if inputs.is_inference() else inputs
@@ -285,6 +285,12 @@ def record(
     if leaf is None:
         raise TargetError("the network made no float of its integer input: nothing can be explained")
     return Trace(leaf, outputs, watch.calls, watch.cuts, lags, back, captured)
+
+
+def _eagerly() -> AbstractContextManager[Any]:
+    """Compiled modules run as they were written: a compiled one would silently return plain gradients."""
+    # Nothing has been compiled where the compiler was not imported, which takes seconds.
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _refuse_scripted(model: nn.Module | None) -> None:
