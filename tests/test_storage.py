@@ -118,7 +118,6 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "run.json"
     write_json(path, {"b": 1, "a": [2]})
 
-
     def stops_half_way():
         with replacing(path) as part:
             part.write_text("half")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from policyscope.errors import ProtocolError
 
-Colour = Literal["grey", "rgb", "mean"]
+Colour = Literal["grey", "rgb", "mean", "rec709"]
 Layout = Literal["channels", "time", "channels_last"]
 Pool = Literal["screens", "greys", "pictures", "none"]
 Resize = Literal["area", "bilinear", "nearest", "pillow"]
@@ -42,7 +42,8 @@ class Protocol:
         max_pool: Maximum over the last two frames of a skip: of coloured ``screens``, of ``greys`` (screens without
             colour, before they are resized), of finished ``pictures``, or ``none``, which keeps the last alone.
         crop: Rows and columns of the screen that are seen: (top, left, height, width); None for all of it.
-        colour: ``grey`` (luminance), ``rgb``, or ``mean`` over the colours.
+        colour: ``grey`` (luminance, as OpenCV and the emulator have it), ``rgb``, ``mean`` over the colours, or
+            ``rec709`` (the grey of Gymnasium's GrayscaleObservation since 1.0).
         colour_first: Colour before resize (else the coloured screen is resized and then made grey).
         size: (height, width) of the picture; None leaves the screen's size.
         resize: Interpolation: OpenCV's ``area``, ``bilinear``, ``nearest``, or ``pillow`` (Pillow's bilinear, which

@@ -15,6 +15,7 @@ from PIL import Image
 from policyscope.agents.protocol import Layout, Protocol
 from policyscope.storage import Array
 
+REC709 = (0.2125, 0.7154, 0.0721)
 _OPENCV = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
 
 
@@ -79,6 +80,10 @@ def _coloured(image: Array, protocol: Protocol) -> Array:
     if protocol.colour == "mean":
         mean: Array = image.sum(axis=2, keepdims=True, dtype=np.float64) / image.shape[2]
         return mean
+    if protocol.colour == "rec709":
+        # Truncated, as Gymnasium does it.
+        weighted: Array = np.multiply(image, REC709).sum(axis=2, keepdims=True).astype(image.dtype)
+        return weighted
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[:, :, None]
 
 

@@ -75,7 +75,7 @@ def play(
         if past is None or len(past) < steps:
             with disk_errors(run):
                 folder.mkdir(parents=True, exist_ok=True)
-            with torch.inference_mode(), Interrupts() as interrupts:
+            with torch.inference_mode(), _one_thread(), Interrupts() as interrupts:
                 _play(agent, environment, chosen, steps, seed, folder, meta, past, interrupts, progress)
     return Episode.open(folder, keep)
 
@@ -157,6 +157,17 @@ def _memory_after(agent: Agent, past: Episode) -> torch.Tensor | None:
         return None
     memory = torch.as_tensor(past.memories[-1][None]).to(agent.device, agent.dtype)
     return _forward_pass(agent)(past.observations[-1], memory)[1]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Single states gain nothing from threads, lose much on a busy machine, and would round as cores are many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich import progress
+from rich.console import Console
 
 from policyscope.episodes.atari import Outcome
 
@@ -19,6 +20,7 @@ class Progress:
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[rate]} steps/s · return {task.fields[score]:g}"),
             progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
         )
         self._done, self._score = done, 0.0
         self._task = self._bar.add_task("", total=steps, completed=done, rate="…", score=0.0)
