@@ -249,4 +249,4 @@ def test_steps_and_seeds_below_their_least_are_refused(steps, seed):
 
 def test_a_progress_bar_is_shown_when_asked_for(capsys):
     play(breakout(), 20, progress=True)
-    assert "20/20" in capsys.readouterr().out
+    assert "20/20" in capsys.readouterr().err

@@ -41,20 +41,20 @@ class Episode:
         protocol: Protocol,
         meta: Mapping[str, Any] | None = None,
         path: Path | None = None,
-        keep: Any = None,
+        base: Episode | None = None,
     ) -> None:
-        self._columns, self.protocol, self.path, self._keep = dict(columns), protocol, path, keep
+        # A view holds on to its base, with which a temporary folder would go.
+        self._columns, self.protocol, self.path, self._base = dict(columns), protocol, path, base
         self.meta: dict[str, Any] = dict(meta or {})
         self._length = len(self._columns["observations"])
         self._begins = True
 
     @classmethod
-    def open(cls, path: str | Path, keep: Any = None) -> Episode:
+    def open(cls, path: str | Path) -> Episode:
         """Reads a run folder, or the ``episode.zarr`` in it.
 
         Args:
             path: The folder.
-            keep: Anything that must live as long as the episode.
 
         Raises:
             RunError: The folder is missing, foreign or damaged.
@@ -74,7 +74,7 @@ class Episode:
         names = sorted(part.parent.name for part in folder.glob("*/zarr.json"))
         columns = {name: Lazy(group[name], count) for name in names}
         _check(folder, columns, group, count)
-        return cls(columns, protocol, meta, folder, keep)
+        return cls(columns, protocol, meta, folder)
 
     @classmethod
     def from_arrays(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
@@ -64,8 +66,36 @@ def play(
     if steps < 1 or seed < 0:
         raise PolicyscopeError(f"steps must be at least 1 and the seed at least 0, not {steps} and {seed}")
     chosen = policy_of(policy or agent.policy, agent)
-    keep = tempfile.TemporaryDirectory(prefix="policyscope-") if out is None else None
-    run = Path(keep.name if keep is not None else out or "")
+    if out is None:
+        return _kept_while_used(agent, steps, seed, env, chosen, progress)
+    return _played(agent, steps, seed, env, chosen, Path(out), resume, progress)
+
+
+def _kept_while_used(
+    agent: Agent, steps: int, seed: int, env: GivenEnv | None, policy: Policy, progress: bool
+) -> Episode:
+    """Plays into a temporary folder that goes when the episode does."""
+    run = tempfile.mkdtemp(prefix="policyscope-")
+    try:
+        episode = _played(agent, steps, seed, env, policy, Path(run), False, progress)
+    except BaseException:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
+    weakref.finalize(episode, shutil.rmtree, run, ignore_errors=True)
+    return episode
+
+
+def _played(
+    agent: Agent,
+    steps: int,
+    seed: int,
+    env: GivenEnv | None,
+    chosen: Policy,
+    run: Path,
+    resume: bool,
+    progress: bool,
+) -> Episode:
+    """Plays into a run folder and reads the episode back."""
     folder = run / "episode.zarr"
     with _opened(agent, env) as environment:
         meta = _meta(agent, environment, chosen, seed)
@@ -77,7 +107,7 @@ def play(
                 folder.mkdir(parents=True, exist_ok=True)
             with torch.inference_mode(), _one_thread(), Interrupts() as interrupts:
                 _play(agent, environment, chosen, steps, seed, folder, meta, past, interrupts, progress)
-    return Episode.open(folder, keep)
+    return Episode.open(folder)
 
 
 def _play(
