@@ -16,18 +16,18 @@ class Look:
     """How maps are shown.
 
     Attributes:
-        style: ``clear``: grey, dimmed screen under the palette; ``paper``: half frame, half colour.
-        palette: A name in ``PALETTES`` for all panels; None for the style's own.
-        normalise: ``frame``, ``episode``, ``paper`` or ``paper_episode``: whose statistics make the scale.
+        style: clear: grey, dimmed screen under the palette; paper: half frame, half colour.
+        palette: blue_orange, ember, viridis or paper for all panels; None for the style's own.
+        normalise: Whose statistics make the scale: the frame's, the episode's, or the same by the paper's formula.
         gain: Factor on the maps before they are clipped (250 for the paper's actor).
         smooth: Sigma of a Gaussian over the maps, in observation pixels; 0 for none.
         fps: Steps a second (8 in the paper).
         screen: Whether the plain screen stands beside the maps.
         gif_frames: Frames of the GIF at most; a longer episode is thinned out evenly.
         sheet_steps: Rows of the contact sheet.
-        video: Whether to write ``video.mp4``.
-        gif: Whether to write ``video.gif``.
-        sheet: Whether to write ``sheet.png``.
+        video: Whether to write video.mp4.
+        gif: Whether to write video.gif.
+        sheet: Whether to write sheet.png.
     """
 
     style: str = "clear"

@@ -96,7 +96,9 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     if sum(prod(shape) for shape in have.values()) > LARGEST // 4:
         raise CheckpointError(f"{file.name} claims more weights than the {LARGEST:,} bytes that are read")
     check_fit(have, wanted(architecture, options), file.name, architecture)
-    trained_on, protocol = protocol.game, wishes.settle(protocol, file.hints, file.name)
+    trained_on = protocol.game
+    hints = (f"{trained_on}-v0" if trained_on else protocol.env or "", *file.hints)
+    protocol = wishes.settle(protocol, hints, file.name)
     if continuous is None and protocol.game not in (None, trained_on):
         protocol, actions = with_actions(protocol, len(actions), file.name)
     return Agent(

@@ -1,0 +1,52 @@
+"""The command line: it connects the rooms along the way of the data, and does nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from policyscope.cli.explain import Explain, explain_command
+from policyscope.cli.failures import described
+from policyscope.cli.play import Play, play_command
+from policyscope.cli.render import Render, render_command
+from policyscope.cli.terminal import PROGRAM, command_line
+from policyscope.cli.zoo import Zoo, zoo_command
+
+COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+    "explain": (Explain, explain_command),
+    "play": (Play, play_command),
+    "render": (Render, render_command),
+    "zoo": (Zoo, zoo_command),
+}
+"""Name -> its options, and what they are given to."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; what goes wrong is one line, unless ``--debug`` asks for the traceback.
+
+    Args:
+        arguments: The words after the program's name; by default those of this process.
+
+    Raises:
+        SystemExit: Status 2 for a user's mistake, 130 for Ctrl-C, 1 for a mistake of policyscope's own.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options: Any = None
+    try:
+        with command_line(words):
+            options = tyro.extras.subcommand_cli_from_dict(
+                {name: made for name, (made, _) in COMMANDS.items()},
+                prog=PROGRAM,
+                description="What does my agent look at, and what is wrong with it?",
+                args=words,
+            )
+            next(run for made, run in COMMANDS.values() if isinstance(options, made))(options)
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in words:
+            raise
+        line, status = described(error, options)
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
+        raise SystemExit(status) from None
