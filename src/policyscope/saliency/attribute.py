@@ -74,6 +74,7 @@ def attribute(
     """
     names = plan.check_names(methods)
     everything = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    explain = range(len(everything))[explain]
     subject = everything[explain]
     if not isinstance(subject, Tensor) or subject.ndim < 3 or len(subject) == 0:
         raise TargetError("the explained input must be a tensor (B, C, H, W) with at least one state")
@@ -101,8 +102,11 @@ def attribute(
             raise TargetError("perturbation methods need a stream that the model returns, and a floating-point input")
 
         def rows_of(rows: Tensor, index: Tensor) -> Any:
-            others = [v[index] if isinstance(v, Tensor) and len(v) == trace.states else v for v in everything]
-            return run(*others[:explain], rows, *others[explain + 1 :])
+            before, after = (
+                [v[index] if isinstance(v, Tensor) and len(v) == trace.states else v for v in part]
+                for part in (everything[:explain], everything[explain + 1 :])
+            )
+            return run(*before, rows, *after)
 
         with evaluating(model):
             results.update(_perturb(rows_of, subject, names, stream, target, lags, regions or Regions()))

@@ -87,21 +87,29 @@ def perturbed_outputs(
     """
     size = (inputs.shape[-2], inputs.shape[-1])
     masks = regions.masks(size, inputs)
-    count = len(masks)
     with torch.no_grad(), ChannelsLast():
         everyone = torch.arange(len(inputs), device=inputs.device)
         base = _rows(pick(call(inputs, everyone)), len(inputs))
         picture = inputs[(slice(None), *frame)]
         change = gaussian_blur(picture, regions.blur) - picture
-        outputs = base.new_empty(len(inputs) * count, base.shape[1])
-        for start in range(0, len(outputs), regions.batch):
-            flat = torch.arange(start, min(start + regions.batch, len(outputs)), device=inputs.device)
-            state, region = flat // count, flat % count
-            rows = inputs[state]
-            mask = masks[region].view(len(flat), *[1] * (change.ndim - 3), *size)
-            rows[(slice(None), *frame)] += change[state] * mask
-            outputs[start : start + len(flat)] = _rows(pick(call(rows, state)), len(flat))
-    return base, outputs.view(len(inputs), count, -1)
+        outputs = []
+        for region in masks.split(max(1, regions.batch // len(inputs))):
+            rows = _copies(inputs, len(region))
+            rows[(slice(None), slice(None), *frame)] += change[:, None] * region.view(
+                -1, *[1] * (change.ndim - 3), *size
+            )
+            answer = pick(call(rows.flatten(0, 1), everyone.repeat_interleave(len(region))))
+            outputs.append(_rows(answer, len(rows) * len(region)).view(len(rows), len(region), -1))
+    return base, torch.cat(outputs, dim=1)
+
+
+def _copies(inputs: Tensor, count: int) -> Tensor:
+    """(B, count, …): each state ``count`` times, a batch of pictures laid out channels-last for the convolution."""
+    if inputs.ndim != 4:
+        return inputs.unsqueeze(1).expand(-1, count, *inputs.shape[1:]).clone()
+    innermost = inputs.movedim(1, -1).contiguous()
+    copies = innermost.new_empty(len(inputs), count, *innermost.shape[1:])
+    return copies.copy_(innermost.unsqueeze(1)).movedim(-1, 2)
 
 
 def _rows(values: Tensor, count: int) -> Tensor:
