@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import replace
 
+import ale_py
 import numpy as np
 import pytest
 import torch
@@ -190,7 +191,7 @@ def test_an_error_of_the_network_keeps_what_was_played(tmp_path):
     calls = iter(range(100))
 
     def fails_at_forty(outputs):
-        if next(calls) == 40:
+        if next(calls) == 41:  # the first call tries a blank observation
             raise FloatingPointError
         return outputs
 
@@ -250,3 +251,36 @@ def test_steps_and_seeds_below_their_least_are_refused(steps, seed):
 def test_a_progress_bar_is_shown_when_asked_for(capsys):
     play(breakout(), 20, progress=True)
     assert "20/20" in capsys.readouterr().err
+
+
+def test_a_network_that_does_not_take_the_observations_is_refused_before_the_game():
+    agent = replace(breakout(), protocol=replace(breakout().protocol, stack=3))
+    with pytest.raises(ProtocolError, match=r"observations of shape \(3, 84, 84\)"):
+        play(agent, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"game": None}, "names no game"),
+        ({"crop": (100, 0, 160, 160)}, "beyond the screen of breakout, which is 210 x 160"),
+        ({"mode": 7}, "breakout has no mode 7; it has 0, 4, 8"),
+        ({"difficulty": 9}, "breakout has no difficulty 9; it has 0, 1"),
+    ],
+)
+def test_a_game_that_cannot_be_run_so_is_told_in_one_line(changes, told):
+    with pytest.raises(ProtocolError, match=told):
+        AtariGame(replace(breakout().protocol, **changes))
+
+
+def test_a_mode_and_all_actions_are_set_as_gymnasium_sets_them():
+    protocol = replace(breakout().protocol, mode=4, difficulty=1, full_action_space=True, frame_skip=1)
+    game = AtariGame(protocol)
+    env = ale_py.AtariEnv("breakout", mode=4, difficulty=1, full_action_space=True, frameskip=1)
+    assert list(game.actions) == env.get_action_meanings()
+    game.reset(2)
+    screen, _ = env.reset(seed=2)
+    for action in (1, 11, 11, 12, 0) * 8:
+        np.testing.assert_array_equal(game.screen, screen)
+        game.step(action)
+        screen = env.step(action)[0]

@@ -8,10 +8,12 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import torch
 
 from policyscope.agents.agent import Agent
@@ -128,7 +130,7 @@ def _play(
     environment.reset(seed)
     start, first = True, 0
     if past is not None and len(past):
-        start, first = replayed(environment, past), len(past)
+        start, first = replayed(environment, past, interrupts), len(past)
         if not start:
             memory = _memory_after(agent, past)
     recorder: Recorder | None = None
@@ -214,9 +216,10 @@ def _opened(agent: Agent, env: GivenEnv | None) -> Iterator[Environment]:
                 f"{where} has {len(environment.actions)} actions, {agent.source} {len(agent.actions)}; "
                 "is it another game's agent, or one with all 18 actions (full_action_space)?"
             )
+        replace(agent, protocol=environment.protocol).check_inputs()
         yield environment
     finally:
-        if env is None or isinstance(env, str):
+        if not isinstance(env, gymnasium.Env):
             environment.close()
 
 

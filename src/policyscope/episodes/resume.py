@@ -10,6 +10,7 @@ import numpy as np
 
 from policyscope.episodes.environment import Environment
 from policyscope.episodes.episode import Episode
+from policyscope.episodes.interrupts import Interrupts
 from policyscope.errors import RunError
 
 
@@ -42,7 +43,7 @@ def continued(folder: Path, meta: Mapping[str, Any]) -> Episode | None:
     return past
 
 
-def replayed(environment: Environment, past: Episode) -> bool:
+def replayed(environment: Environment, past: Episode, interrupts: Interrupts) -> bool:
     """Takes the recorded actions in a freshly seeded environment, and checks that the same comes out.
 
     Returns:
@@ -54,6 +55,7 @@ def replayed(environment: Environment, past: Episode) -> bool:
     start = True
     assert past.actions is not None
     for step in range(len(past)):
+        interrupts.check()
         same = np.array_equal(environment.observation, past.observations[step])
         if past.ram is not None and environment.ram is not None:
             same = same and np.array_equal(environment.ram, past.ram[step])
