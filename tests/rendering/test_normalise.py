@@ -136,3 +136,19 @@ def test_statistics_of_smoothed_maps_are_those_of_what_is_shown(make_maps):
     plain, soft = episode_statistics(maps, panel), episode_statistics(maps, panel, smooth=2.0)
     assert soft.max == pytest.approx(float(np.abs(smoothed(maps[panel], 2.0)).max()))
     assert soft.max < plain.max
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_captums_normalisation_is_captums(signed: bool) -> None:
+    visualization = pytest.importorskip("captum.attr._utils.visualization", reason="captum is not installed")
+    maps = np.random.default_rng(4).normal(size=(3, 9, 11)) ** 3
+    maps = (maps if signed else np.abs(maps)).astype(np.float32)
+    wanted = [visualization._normalize_attr(m.astype(np.float64), "all", outlier_perc=2) for m in maps]
+    assert np.allclose(normalise(maps, signed, "captum").values, wanted, atol=1e-6)
+
+
+def test_pytorch_grad_cams_normalisation_is_its_formula() -> None:
+    maps = np.random.default_rng(5).random((3, 9, 11)).astype(np.float32) + 2
+    shifted = maps - maps.min(axis=(1, 2), keepdims=True)
+    wanted = shifted / (1e-7 + shifted.max(axis=(1, 2), keepdims=True))
+    assert np.allclose(normalise(maps, False, "pytorch_grad_cam").values, wanted, atol=1e-6)

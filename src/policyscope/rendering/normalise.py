@@ -17,7 +17,7 @@ from policyscope.errors import PolicyscopeError
 from policyscope.rendering.sources import Array
 from policyscope.saliency.maps import Maps, Panel
 
-Scope = Literal["frame", "episode", "paper", "paper_episode"]
+Scope = Literal["frame", "episode", "paper", "paper_episode", "captum", "pytorch_grad_cam"]
 Reference = Literal["q995", "max"]
 
 SCOPES: dict[str, str] = {
@@ -25,6 +25,8 @@ SCOPES: dict[str, str] = {
     "episode": "all maps of a panel over one number: the 95th percentile of its frames' 99.5th percentiles",
     "paper": "the paper's: minus mean, over (std + 1e-5), times 0.1, clipped (each state by itself); CAMs over maximum",
     "paper_episode": "the paper's, with one mean and standard deviation (CAMs: one maximum) for the whole episode",
+    "captum": "captum's: over the value at which the sorted absolute values have made up 98 % of their sum",
+    "pytorch_grad_cam": "pytorch-grad-cam's: minus the minimum, over the maximum then, plus 1e-7",
 }
 
 
@@ -141,28 +143,7 @@ def normalise(
     values[broken] = 0
     zero: Array = np.asarray(~broken & ~values.any(axis=(1, 2)))
 
-    centre = np.zeros(len(values))
-    if scope.startswith("paper"):
-        if signed:
-            if scope == "paper":
-                exact = values.astype(np.float64)
-                centre, std = exact.mean(axis=(1, 2)), exact.std(axis=(1, 2))
-            else:
-                assert statistics is not None
-                centre, std = np.full(len(values), statistics.mean), np.full(len(values), statistics.std)
-            divisor = (std + 1e-5) / 0.1
-        elif scope == "paper":
-            divisor = values.max(axis=(1, 2), initial=0).astype(np.float64)
-        else:
-            assert statistics is not None
-            divisor = np.full(len(values), statistics.max)
-    elif scope == "frame":
-        divisor = _reference(values, reference)
-    else:
-        assert statistics is not None
-        chosen = statistics.max if reference == "max" or not statistics.q995 else statistics.q995
-        divisor = np.full(len(values), chosen)
-
+    centre, divisor = _centre_and_divisor(values, signed, scope, statistics, reference)
     scale = divisor / gain
     shown = ~(zero | broken) & (scale > 0)
     # a float32's smallest scale keeps the zeros of a very faint map at zero
@@ -173,6 +154,33 @@ def normalise(
     over = np.abs(values) > 1 + 1e-6 if signed else values > 1 + 1e-6
     np.clip(values, -1 if signed else 0, 1, out=values)
     return Normalised(values, over.mean(axis=(1, 2)), scale, zero, broken)
+
+
+def _centre_and_divisor(
+    values: Array, signed: bool, scope: Scope, statistics: EpisodeStatistics | None, reference: Reference
+) -> tuple[Array, Array]:
+    """What is taken off each map and what it is then divided by, each (n,) float64."""
+    count, none = len(values), np.zeros(len(values))
+    if scope in ("episode", "paper_episode"):
+        assert statistics is not None
+        if scope == "paper_episode" and signed:
+            return np.full(count, statistics.mean), np.full(count, (statistics.std + 1e-5) / 0.1)
+        largest = scope == "paper_episode" or reference == "max" or not statistics.q995
+        return none, np.full(count, statistics.max if largest else statistics.q995)
+    if scope == "frame":
+        return none, _reference(values, reference)
+    exact = values.astype(np.float64)
+    if scope == "captum":
+        ordered = np.sort(np.abs(exact).reshape(count, -1), axis=1)
+        sums = ordered.cumsum(axis=1)
+        place = (sums >= 0.98 * sums[:, -1:]).argmax(axis=1)
+        return none, ordered[np.arange(count), place]
+    if scope == "pytorch_grad_cam":
+        low = exact.min(axis=(1, 2), initial=np.inf)
+        return low, exact.max(axis=(1, 2), initial=-np.inf) - low + 1e-7
+    if signed:
+        return exact.mean(axis=(1, 2)), (exact.std(axis=(1, 2)) + 1e-5) / 0.1
+    return none, exact.max(axis=(1, 2), initial=0)
 
 
 def _columns(row: Any) -> Array:
