@@ -8,7 +8,8 @@ import zarr
 
 from policyscope import storage
 from policyscope.errors import RunError
-from policyscope.storage import Columns, Lazy, read_count, read_json, replacing, write_json
+from policyscope.lazy import Lazy
+from policyscope.storage import Columns, read_count, read_json, replacing, write_json
 
 SPECS = {"pictures": ((5, 7), np.uint8), "streams.q": ((3,), np.float32), "ends": ((), bool)}
 
@@ -195,3 +196,11 @@ def test_other_readers_of_zarr_find_nothing_strange(columns):
     told = json.loads((columns.folder / "pictures" / "zarr.json").read_text())
     assert told["shape"] == [10, 5, 7]
     assert [codec["name"] for codec in told["codecs"]] == ["bytes", "blosc"]
+
+
+def test_a_lazy_array_can_be_reckoned_with_like_an_array() -> None:
+    values = np.arange(12.0).reshape(4, 3)
+    lazy = Lazy(values, 3)
+    assert np.array_equal(lazy * 2 - lazy, values[:3])
+    assert np.array_equal(lazy > 4, values[:3] > 4)
+    assert np.array_equal(np.abs(-lazy), values[:3])

@@ -16,7 +16,8 @@ from policyscope.agents.protocol import Protocol
 from policyscope.episodes.arrays import arrays_of_npz, columns_of_arrays
 from policyscope.episodes.step import Step, Streams
 from policyscope.errors import RunError
-from policyscope.storage import Array, Lazy, open_group, read_count, read_json
+from policyscope.lazy import Lazy
+from policyscope.storage import Array, open_group, read_count, read_json
 
 STREAM = "streams."
 _FLAGS = ("terminated", "truncated", "starts", "game_over")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policyscope.storage import Array, Lazy
+from policyscope.lazy import Lazy
+from policyscope.storage import Array
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import torch
 
 from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError, TargetError
+from policyscope.lazy import ArrayLike, Lazy
 from policyscope.saliency.resize import to_size
-from policyscope.storage import Lazy, open_group, read_count, read_json, write_json
+from policyscope.storage import open_group, read_count, read_json, write_json
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,7 +58,7 @@ class Panel:
         return " · ".join(parts)
 
 
-class PanelMaps:
+class PanelMaps(ArrayLike):
     """One panel's maps (N, H, W) float32; a layer's small maps are brought to the image's size when read."""
 
     def __init__(self, stored: Lazy, size: tuple[int, int]) -> None:
