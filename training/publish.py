@@ -23,6 +23,7 @@ import policyscope as ps
 from policyscope.agents.networks import build
 from policyscope.agents.presets import preset
 from policyscope.episodes.environment import make_environment
+from policyscope.storage import replacing
 
 ROOT = Path(__file__).parents[1]
 ZOO = ROOT / "src" / "policyscope" / "zoo"
@@ -126,7 +127,8 @@ def main(options: Options) -> None:
     trained, stored = agents
     returns = returns_of(stored, options)
     low, high = interval(returns, np.random.default_rng(0))
-    print(f"step {told.get('step')}: mean return {returns.mean():.1f} [{low:.1f}, {high:.1f}], {returns.astype(int).tolist()}")
+    print(f"step {told.get('step')}: mean return {returns.mean():.1f} [{low:.1f}, {high:.1f}]")
+    print(returns.astype(int).tolist())
     if not options.write:
         return
     correlations = same_maps(trained, stored)
@@ -136,9 +138,10 @@ def main(options: Options) -> None:
     if options.half:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata()
-        save_file({k: v.half() for k, v in load_file(path).items()}, path, metadata)
+        with replacing(path) as part:
+            save_file({k: v.half() for k, v in load_file(path).items()}, part, metadata)
     card = {
-        "summary": f"DDDQN, Breakout, {int(told['step']):,} steps: mean return {returns.mean():.0f} over {len(returns)} games",
+        "summary": f"DDDQN, {int(told['step']):,} steps: mean return {returns.mean():.0f} over {len(returns)} games",
         "architecture": "dueling_dqn: the paper's DDDQN (advantage stream with LeakyReLU)",
         "training": "replay, 3-step double targets, one process on one core; a lost life ends a return",
         "command": options.command,
