@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command; what goes wrong is one line, unless ``--debug`` asks for the traceback.
+    """Runs a command; what goes wrong is one line, after its traceback if ``--debug`` asks for it.
 
     Args:
         arguments: The words after the program's name; by default those of this process.
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             next(run for made, run in COMMANDS.values() if isinstance(options, made))(options)
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in words:
-            raise
+            traceback.print_exc()
         line, status = described(error, options)
         print(f"{PROGRAM}: {line}", file=sys.stderr)
         raise SystemExit(status) from None

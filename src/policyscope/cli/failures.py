@@ -33,7 +33,7 @@ def described(error: BaseException, options: Any = None) -> tuple[str, int]:
         return f"{theirs} raised {text} (--debug shows the traceback)", USERS_MISTAKE
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or text}; is there space, and may you write there?", USERS_MISTAKE
+        return f"{where}{error.strerror or text}; is it there, with space, and may you write there?", USERS_MISTAKE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"out of memory: explain fewer states at once with a smaller --batch ({text})", USERS_MISTAKE
     return f"{text}; this is a mistake in policyscope: please report it with what --debug shows", OUR_MISTAKE
@@ -57,7 +57,5 @@ def _own_code(error: BaseException) -> str | None:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_file() and not any(path.resolve().is_relative_to(folder) for folder in (ours, *installed)):
-            if path.name in ("policyscope", "policyscope.exe"):  # the script that starts us
-                return None
             return f"{path.name}:{frame.lineno}"
     return None
