@@ -121,13 +121,18 @@ class Replay:
             self.highest = max(0.999 * self.highest, float(values.max()))
 
 
-def q_values(network: nn.Module, observations: Tensor) -> Tensor:
+def make_network(observation_shape: tuple[int, ...], actions: int) -> DuelingDQN:
+    """What ``--network breakout_dddqn:make_network`` builds around a checkpoint of a run."""
+    return DuelingDQN(actions, observation_shape[0])
+
+
+def q_values(model: nn.Module, observations: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
-        return network(observations.to(torch.bfloat16) / 255)["q"].float()
+        return model(observations.to(torch.bfloat16) / 255)["q"].float()
 
 
-def save(path: Path, network: nn.Module, recipe: Recipe, step: int) -> None:
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+def save(path: Path, model: nn.Module, recipe: Recipe, step: int) -> None:
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     part = path.with_suffix(".part")
     save_file(weights, part, metadata={"step": str(step), "recipe": repr(asdict(recipe))})
     os.replace(part, path)
