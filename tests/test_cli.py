@@ -110,6 +110,12 @@ def test_every_combination_of_streams_actions_layers_and_lags_is_a_panel(checkpo
     assert {p.lag for p in panels if p.method == "gradient"} == {0, "sum"}
 
 
+def test_another_protocol_does_not_make_an_agent_forget_its_game(checkpoint: Path) -> None:
+    main(["play", str(checkpoint), "--steps", "2", "--protocol", "sb3", "--out", "run"])
+    episode = Episode.open("run")
+    assert (episode.protocol.name, episode.protocol.game) == ("sb3", "breakout")
+
+
 def test_all_means_every_method(checkpoint: Path) -> None:
     main(["explain", str(checkpoint), "--steps", "1", "--out", "run", "--no-render", "--methods", "all"])
     from policyscope.saliency.plan import NAMES
@@ -446,6 +452,15 @@ def wait_for(count: Path, steps: int, process: subprocess.Popen[str], patience: 
             return
         time.sleep(0.01)
     raise AssertionError(f"{count} did not come to {steps} steps: {process.communicate()}")
+
+
+def test_a_run_that_is_asked_to_end_says_how_to_go_on(checkpoint: Path) -> None:
+    process = started(["play", str(checkpoint), "--steps", "100000", "--out", "run"])
+    wait_for(Path("run/episode.zarr/count.json"), 64, process)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 143
+    assert one_line(said).startswith("stopped; run is a valid run with")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -10,7 +10,7 @@ from typing import Any
 import tyro
 
 from policyscope.cli.explain import Explain, explain_command
-from policyscope.cli.failures import described
+from policyscope.cli.failures import TERMINATED, described
 from policyscope.cli.play import Play, play_command
 from policyscope.cli.render import Render, render_command
 from policyscope.cli.terminal import PROGRAM, command_line
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after the program's name; by default those of this process.
 
     Raises:
-        SystemExit: Status 2 for a user's mistake, 130 for Ctrl-C, 1 for a mistake of policyscope's own.
+        SystemExit: Status 2 for a user's mistake, 130 for Ctrl-C, 143 if asked to end, 1 for a mistake of our own.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     options: Any = None
@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 args=words,
             )
             next(run for made, run in COMMANDS.values() if isinstance(options, made))(options)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code != TERMINATED:  # the parser's own way to end
+            raise
         if "--debug" in words:
             traceback.print_exc()
         line, status = described(error, options)

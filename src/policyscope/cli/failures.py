@@ -11,7 +11,7 @@ from policyscope.cli.record import progress_of
 from policyscope.cli.terminal import counted
 from policyscope.errors import PolicyscopeError
 
-USERS_MISTAKE, OUR_MISTAKE, INTERRUPTED = 2, 1, 130
+USERS_MISTAKE, OUR_MISTAKE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 LONGEST = 400
 
 
@@ -22,8 +22,9 @@ def described(error: BaseException, options: Any = None) -> tuple[str, int]:
         error: What a command raised.
         options: The command's options, as far as they were read.
     """
-    if isinstance(error, KeyboardInterrupt):
-        return _stopped(getattr(options, "folder", None)), INTERRUPTED
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else TERMINATED
+        return _stopped(getattr(options, "folder", None)), status
     text = " ".join(str(error).split())
     if isinstance(error, PolicyscopeError):
         return text, USERS_MISTAKE
