@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,10 @@ class Lazy(ArrayLike):
     def rows(self, start: int, stop: int) -> Lazy:
         """A view of the rows from ``start`` to ``stop``, with nothing read."""
         return Lazy(self._array, max(stop - start, 0), self._start + start)
+
+    def when_unused(self, function: Callable[..., Any], *args: Any) -> None:
+        """Calls a function once nothing refers to this array, nor to any other that was opened with it."""
+        weakref.finalize(self._array.store, function, *args)
 
     def __len__(self) -> int:
         return self._length

@@ -200,6 +200,19 @@ def open_group(folder: Path, mode: Any = "r") -> Any:
         raise RunError(f"{folder} holds no arrays of policyscope's: {str(error).splitlines()[0]}") from error
 
 
+def check_chunks(folder: Path, arrays: Mapping[str, Any], count: int) -> None:
+    """Makes sure that every chunk of the first ``count`` rows is there: zarr would read a lost one as zeros.
+
+    Raises:
+        RunError: One is missing.
+    """
+    for name, array in arrays.items():
+        for row in range(0, count, array.chunks[0]):
+            place = (row // array.chunks[0], *(0,) * (array.ndim - 1))
+            if not folder.joinpath(name, "c", *map(str, place)).is_file():
+                raise RunError(f"{folder} is damaged: the steps from {row} on are missing in {name!r}")
+
+
 def read_count(folder: Path) -> int:
     """Rows that are wholly written."""
     path = folder / "count.json"

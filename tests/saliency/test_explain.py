@@ -1,5 +1,7 @@
 """Explaining episodes: panels, lags, memories, resuming, and one-line answers."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -290,3 +292,22 @@ def test_a_network_without_convolutions_has_gradients_but_no_cams():
     assert ps.explain(agent, episode, ["gradient", "guided_backprop"])["gradient"].shape == (2, 84, 84)
     with pytest.raises(TargetError, match="no layer 1; this agent has: none"):
         ps.explain(agent, episode, ["grad_cam"])
+
+
+def test_temporary_maps_live_as_long_as_anything_of_theirs():
+    agent, episode = dueling(), recorded()
+    wanted = ps.explain(agent, episode, ["gradient"])
+    chained = ps.explain(agent, episode, ["gradient"])["gradient"]
+    assert np.array_equal(chained[:], wanted["gradient"][:])
+    folder = wanted.path
+    assert folder.is_dir()
+    del wanted
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_lost_chunk_is_an_error_and_no_map_of_zeros(tmp_path):
+    ps.explain(dueling(), recorded(), ["gradient"], out=tmp_path)
+    (tmp_path / "maps.zarr" / "map-000" / "c" / "0" / "0" / "0").unlink()
+    with pytest.raises(RunError, match="steps from 0 on are missing in 'map-000'"):
+        ps.Maps(tmp_path)

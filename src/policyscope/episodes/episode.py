@@ -17,7 +17,7 @@ from policyscope.episodes.arrays import arrays_of_npz, columns_of_arrays
 from policyscope.episodes.step import Step, Streams
 from policyscope.errors import RunError
 from policyscope.lazy import Lazy
-from policyscope.storage import Array, open_group, read_count, read_json
+from policyscope.storage import Array, check_chunks, open_group, read_count, read_json
 
 STREAM = "streams."
 _FLAGS = ("terminated", "truncated", "starts", "game_over")
@@ -42,10 +42,8 @@ class Episode:
         protocol: Protocol,
         meta: Mapping[str, Any] | None = None,
         path: Path | None = None,
-        base: Episode | None = None,
     ) -> None:
-        # A view holds on to its base, with which a temporary folder would go.
-        self._columns, self.protocol, self.path, self._base = dict(columns), protocol, path, base
+        self._columns, self.protocol, self.path = dict(columns), protocol, path
         self.meta: dict[str, Any] = dict(meta or {})
         self._length = len(self._columns["observations"])
         self._begins = True
@@ -75,6 +73,7 @@ class Episode:
         names = sorted(part.parent.name for part in folder.glob("*/zarr.json"))
         columns = {name: Lazy(group[name], count) for name in names}
         _check(folder, columns, group, count)
+        check_chunks(folder, {name: group[name] for name in names}, count)
         return cls(columns, protocol, meta, folder)
 
     @classmethod
@@ -258,7 +257,7 @@ class Episode:
             if step != 1:
                 raise RunError(f"an episode is sliced in steps of 1, not {step}")
             views = {name: column.rows(start, stop) for name, column in self._columns.items()}
-            part = Episode(views, self.protocol, self.meta, self.path, self)
+            part = Episode(views, self.protocol, self.meta, self.path)
             part._begins = bool(self.game_over[start - 1]) if start else self._begins
             return part
         index = int(key) + (self._length if key < 0 else 0)

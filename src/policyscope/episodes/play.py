@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -76,14 +75,14 @@ def play(
 def _kept_while_used(
     agent: Agent, steps: int, seed: int, env: GivenEnv | None, policy: Policy, progress: bool
 ) -> Episode:
-    """Plays into a temporary folder that goes when the episode does."""
+    """Plays into a temporary folder that goes when the episode and its arrays do."""
     run = tempfile.mkdtemp(prefix="policyscope-")
     try:
         episode = _played(agent, steps, seed, env, policy, Path(run), False, progress)
     except BaseException:
         shutil.rmtree(run, ignore_errors=True)
         raise
-    weakref.finalize(episode, shutil.rmtree, run, ignore_errors=True)
+    episode.observations.when_unused(shutil.rmtree, run, True)
     return episode
 
 

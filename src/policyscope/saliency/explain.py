@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -90,8 +91,29 @@ def explain(
         positive_inputs=positive_inputs,
         regions=regions,
     )
-    keep = tempfile.TemporaryDirectory(prefix="policyscope-") if out is None else None
-    folder = Path(keep.name if keep else out or ".") / "maps.zarr"
+    if out is not None:
+        return _write(Path(out) / "maps.zarr", agent, episode, explainer, request, resume, batch, progress)
+    run = Path(tempfile.mkdtemp(prefix="policyscope-"))
+    try:
+        maps = _write(run / "maps.zarr", agent, episode, explainer, request, False, batch, progress)
+    except BaseException:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
+    maps.when_unused(shutil.rmtree, run, True)
+    return maps
+
+
+def _write(
+    folder: Path,
+    agent: Agent,
+    episode: Episode,
+    explainer: Explainer,
+    request: Request,
+    resume: bool,
+    batch: int,
+    progress: Progress | None,
+) -> Maps:
+    """Explains batch after batch, while another thread writes the one before."""
     _check_folder(folder, agent, request, resume)
     columns: Columns | None = None
     start = 0
@@ -113,7 +135,7 @@ def explain(
                 future.result()
             if columns is not None:
                 columns.close()
-    return Maps(folder, episode, keep)
+    return Maps(folder, episode)
 
 
 def check_request(agent: Agent, **request: Any) -> None:

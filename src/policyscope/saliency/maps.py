@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError, TargetError
 from policyscope.lazy import ArrayLike, Lazy
 from policyscope.saliency.resize import to_size
-from policyscope.storage import open_group, read_count, read_json, write_json
+from policyscope.storage import check_chunks, open_group, read_count, read_json, write_json
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -114,7 +115,7 @@ class Maps:
         path: The folder they are in.
     """
 
-    def __init__(self, path: str | Path, episode: Episode | None = None, keep: Any = None) -> None:
+    def __init__(self, path: str | Path, episode: Episode | None = None) -> None:
         """Opens a run folder or the ``maps.zarr`` in it.
 
         Raises:
@@ -124,14 +125,17 @@ class Maps:
         folder = folder / "maps.zarr" if (folder / "maps.zarr").is_dir() else folder
         if not (folder / "meta.json").is_file():
             raise RunError(f"{path} holds no maps: explain the run first (policyscope explain)")
-        self.path, self._episode, self._keep = folder, episode, keep
+        self.path, self._episode = folder, episode
         self.meta: dict[str, Any] = read_json(folder / "meta.json")
         try:
             self.panels = tuple(Panel(**panel) for panel in self.meta["panels"])
             self._size: tuple[int, int] = (int(self.meta["size"][0]), int(self.meta["size"][1]))
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise RunError(f"{folder / 'meta.json'} is damaged: it does not describe maps") from error
-        self._count, self._group = read_count(folder), open_group(folder)
+        self._count, group = read_count(folder), open_group(folder)
+        names = sorted(part.parent.name for part in folder.glob("*/zarr.json"))
+        self._columns = {name: Lazy(group[name], self._count) for name in names}
+        check_chunks(folder, {name: group[name] for name in names}, self._count)
 
     def __len__(self) -> int:
         return self._count
@@ -143,7 +147,11 @@ class Maps:
 
     def __getitem__(self, key: str | Panel) -> PanelMaps:
         panel = self.panel(key)
-        return PanelMaps(Lazy(self._group[_name(self.panels, panel)], self._count), self._size)
+        return PanelMaps(self._columns[_name(self.panels, panel)], self._size)
+
+    def when_unused(self, function: Callable[..., Any], *args: Any) -> None:
+        """Calls a function once nothing refers to these maps nor to any panel's."""
+        next(iter(self._columns.values())).when_unused(function, *args)
 
     def __contains__(self, key: object) -> bool:
         return key in self.panels or any(panel.method == key for panel in self.panels)
@@ -170,14 +178,14 @@ class Maps:
     def targets(self, panel: str | Panel) -> Array:
         """(N,) the explained scalar of each state."""
         found = self.panel(panel)
-        return np.asarray(Lazy(self._group[f"target-{found.stream}-{found.action}"], self._count))
+        return np.asarray(self._columns[f"target-{found.stream}-{found.action}"])
 
     def layer_weights(self, panel: str | Panel) -> dict[str, Array]:
         """FullGrad++'s share of each layer in each state: layer -> (N,)."""
         found = self.panel(panel)
         if found.method != "full_grad_pp":
             raise TargetError(f"{found.method} weighs no layers; full_grad_pp does")
-        values = np.asarray(Lazy(self._group[f"weights-{found.lag or 0}"], self._count))
+        values = np.asarray(self._columns[f"weights-{found.lag or 0}"])
         return {layer: values[:, i] for i, layer in enumerate(self.meta["weighted_layers"])}
 
     def statistics(self, panel: str | Panel) -> Mapping[str, Array]:
@@ -191,7 +199,8 @@ class Maps:
         kept = read_json(file) if file.exists() else {}
         if len(kept.get("mean", ())) != self._count:
             kept = _statistics(self[found])
-            write_json(file, kept)
+            if os.access(self.path, os.W_OK):
+                write_json(file, kept)
         return {key: np.asarray(kept[key], dtype=np.float32) for key in STATISTICS}
 
 
