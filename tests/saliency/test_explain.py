@@ -311,3 +311,11 @@ def test_a_lost_chunk_is_an_error_and_no_map_of_zeros(tmp_path):
     (tmp_path / "maps.zarr" / "map-000" / "c" / "0" / "0" / "0").unlink()
     with pytest.raises(RunError, match="steps from 0 on are missing in 'map-000'"):
         ps.Maps(tmp_path)
+
+
+def test_a_request_can_be_checked_before_a_game_is_played():
+    from policyscope.saliency.explain import check_request
+
+    check_request(dueling(), methods=["gradient", "sarfa"], stream="q", lag=3)
+    with pytest.raises(TargetError, match="does not lead to the target"):
+        check_request(dueling(), methods=["grad_cam"], stream="body.0", action="sum")

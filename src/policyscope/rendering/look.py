@@ -18,7 +18,8 @@ class Look:
     Attributes:
         style: clear: grey, dimmed screen under the palette; paper: half frame, half colour.
         palette: blue_orange, ember, viridis or paper for all panels; None for the style's own.
-        normalise: Whose statistics make the scale: the frame's, the episode's, or the same by the paper's formula.
+        normalise: Whose statistics make the scale: the frame's, the episode's, the paper's, or a peer's (captum,
+            pytorch_grad_cam).
         gain: Factor on the maps before they are clipped (250 for the paper's actor).
         smooth: Sigma of a Gaussian over the maps, in observation pixels; 0 for none.
         fps: Steps a second (8 in the paper).

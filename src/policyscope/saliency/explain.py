@@ -139,7 +139,7 @@ def _write(
 
 
 def check_request(agent: Agent, **request: Any) -> None:
-    """Finds out on one blank observation whether an agent has what ``explain`` would be asked for.
+    """Explains one blank observation, to find out before a long game whether an agent has what is asked for.
 
     Raises:
         TargetError: As ``explain`` would.
@@ -148,7 +148,8 @@ def check_request(agent: Agent, **request: Any) -> None:
     actions = np.zeros((1, len(agent.actions)), np.float32) if agent.continuous else np.zeros(1, np.int64)
     memories = np.zeros((1, agent.memory_size), np.float32) if agent.memory_size else None
     blank = Episode.from_arrays(np.zeros((1, *shape), np.uint8), actions, memories=memories, protocol=agent.protocol)
-    make_request(agent, blank, Explainer(agent, blank).layer_names, **request)
+    explainer = Explainer(agent, blank)
+    next(explainer.run(make_request(agent, blank, explainer.layer_names, **request), [slice(0, 1)]))
 
 
 def _batches(episode: Episode, folder: Path, batch: int, resume: bool) -> Iterator[slice]:
