@@ -10,7 +10,9 @@ from torch import nn
 import policyscope as ps
 from policyscope.agents.networks.dqn import CategoricalDQN, DuelingDQN, QuantileDQN
 from policyscope.errors import ProtocolError, RunError, TargetError
+from policyscope.saliency.perturbation import Regions, gaussian_blur
 from policyscope.saliency.plan import METHODS
+from policyscope.saliency.resize import to_size
 
 STEPS = 10
 PROTOCOL = ps.Protocol(name="test", game="breakout")
@@ -137,7 +139,8 @@ def test_a_recurrent_agent_is_unrolled_from_its_recorded_memory_and_every_lag_ha
     protocol = ps.Protocol(name="test", game="breakout", stack=1)
     agent = agent_of(Remembers(), protocol, ("policy",))
     episode = recorded(protocol, memory=16)
-    maps = ps.explain(agent, episode, ["gradient", "grad_cam", "noise_saliency"], lag=[0, 2], batch=4)
+    methods = ["gradient", "grad_cam", "noise_saliency"]
+    maps = ps.explain(agent, episode, methods, lag=[0, 2], batch=4, regions=Regions(step=21))
     observations = agent.prepare(np.asarray(episode.observations))
     for state in (3, 5, 7, 9):
         first = max(state - 2, 6 if state >= 6 else 0)  # the game began anew at step 6
@@ -152,14 +155,33 @@ def test_a_recurrent_agent_is_unrolled_from_its_recorded_memory_and_every_lag_ha
         dx, *da = torch.autograd.grad(target, [frames, *activations])
         for lag in (0, 2):
             gradient = maps[maps.select(method="gradient", lag=lag)[0]][state]
+            noise = maps[maps.select(method="noise_saliency", lag=lag)[0]][state]
             cam = maps[maps.select(method="grad_cam", lag=lag)[0]]
             if lag < len(frames):
                 assert np.allclose(gradient, dx[-1 - lag, 0], atol=1e-7)
                 a, g = activations[-1 - lag][0], da[-1 - lag][0]
                 small = (g.mean((1, 2), keepdim=True) * a).sum(0).clamp(min=0).detach()
                 assert np.allclose(cam.stored[state], small, atol=1e-7)
+
+                def policy(past, first=state - lag):
+                    memory = torch.as_tensor(episode.memories[first])[None]
+                    with torch.no_grad():
+                        for frame in past:
+                            streams, memory = agent.network(frame[None], memory)
+                    return streams["policy"]
+
+                past = observations[state - lag : state + 1]
+                difference = gaussian_blur(past[-1 - lag], 3.0) - past[-1 - lag]
+                scores = []
+                for mask in Regions(step=21).masks((84, 84), past):
+                    changed = past.clone()
+                    changed[-1 - lag] += mask * difference
+                    scores.append(0.5 * (policy(past) - policy(changed)).square().sum())
+                wanted = to_size(torch.stack(scores).view(1, 4, 4), (84, 84))[0]
+                assert np.allclose(noise, wanted, rtol=1e-3, atol=1e-3 * float(wanted.max()))
             else:
                 assert not gradient.any()
+                assert not noise.any()
 
 
 def test_a_memory_over_stacked_frames_adds_up_what_a_frame_does_in_every_stack():

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
 _CONVOLUTIONS = (torch.conv2d, F.conv2d)
+VIEWS = (Tensor.view, Tensor.view_as)
 
 
 class ChannelsLast(TorchFunctionMode):
@@ -27,9 +28,44 @@ class ChannelsLast(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Handles one torch call (PyTorch calls this; the mode is off meanwhile)."""
-        if func is Tensor.view:
+        if func in VIEWS:
             return view(func, args, kwargs or {})
         return func(*laid_out(func, args), **(kwargs or {}))
+
+
+class Differing(ChannelsLast):
+    """Runs a network on rows that differ from a few states in some channels only.
+
+    A convolution is linear: the first one is worked out once for each state, and for each row on the channels that
+    differ. It is recognised by being given the very tensor of rows; any other network is run as usual.
+
+    Args:
+        rows: (B * n, C, H, W), n of each state.
+        states: (B, C, H, W).
+        difference: (B, n, c, H, W), what the rows have more than the states in the channels that differ.
+        channels: Which those are.
+    """
+
+    def __init__(self, rows: Tensor, states: Tensor, difference: Tensor, channels: slice) -> None:
+        super().__init__()
+        self._rows, self._states, self._difference, self._channels = rows, states, difference, channels
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Handles one torch call (PyTorch calls this; the mode is off meanwhile)."""
+        kwargs = kwargs or {}
+        if func in _CONVOLUTIONS and args and args[0] is self._rows:
+            given = _named(args, kwargs)
+            if given.get("groups", 1) == 1:
+                weight = given.pop("weight")
+                given.pop("input")
+                whole = func(self._states, weight, **given)
+                given["bias"] = None
+                rows = func(self._difference.flatten(0, 1), weight[:, self._channels], **given)
+                rows.unflatten(0, self._difference.shape[:2]).add_(whole.unsqueeze(1))
+                return rows.contiguous(memory_format=torch.channels_last)
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def laid_out(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -48,31 +84,43 @@ def view(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
         return function(*args, **kwargs)
     except RuntimeError:
         x = args[0]
-        if x.is_contiguous() or x.ndim != 4 or not x.is_contiguous(memory_format=torch.channels_last):
+        if x.is_contiguous():
             raise
-        return function(x.contiguous(), *args[1:], **kwargs)
+        if x._is_view():
+            return function(x.contiguous(), *args[1:], **kwargs)
+        x.data = x.detach().contiguous()  # the view must share its memory: it may be written into
+        return function(*args, **kwargs)
 
 
-def strided_conv2d(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+def strided_conv2d(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """``conv2d`` whose gradient to the input goes back in phases; None where that does not apply.
 
-    Parameters get no gradient: an explanation never asks for one.
+    Parameters get no gradient, for an explanation never asks for one; a weight that was computed may depend on the
+    input and is left to PyTorch, as is what autocast would cast.
     """
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    x, weight = given["input"], given["weight"]
+    if function not in _CONVOLUTIONS:
+        return None
+    given = _named(args, kwargs)
+    x, weight, bias = given["input"], given["weight"], given.get("bias")
+    if weight.grad_fn is not None or (bias is not None and bias.grad_fn is not None):
+        return None
     stride, padding = _pair(given.get("stride", 1)), given.get("padding", 0)
     plain = _pair(given.get("dilation", 1)) == (1, 1) and given.get("groups", 1) == 1 and not isinstance(padding, str)
     if not plain or x.ndim != 4 or x.device.type != "cpu" or stride[0] != stride[1] or stride[0] == 1:
         return None
     kernel = weight.shape[-2:]
-    if kernel[0] % stride[0] or kernel[1] % stride[0] or max(kernel) == stride[0] == 1:
+    if kernel[0] % stride[0] or kernel[1] % stride[0] or torch.is_autocast_enabled("cpu"):
         return None
-    bias = given.get("bias")
     result: Tensor = _StridedConv2d.apply(
         x, weight.detach(), None if bias is None else bias.detach(), stride[0], _pair(padding)
     )
     return result
+
+
+def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``conv2d`` by name."""
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _pair(value: Any) -> tuple[int, int]:

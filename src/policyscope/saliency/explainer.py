@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -15,7 +15,7 @@ from policyscope.agents.agent import Agent, Streams
 from policyscope.episodes.episode import Episode
 from policyscope.errors import ProtocolError, TargetError
 from policyscope.saliency import full_grad, perturbation, plan, targets
-from policyscope.saliency.maps import Panel
+from policyscope.saliency.maps import Panel, weights_column
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
 from policyscope.saliency.trace import Trace, differentiating, evaluating, record
 
@@ -44,7 +44,7 @@ class Explainer:
             stream = targets.stream_of(probe.outputs, None)
             terms = full_grad.completeness(probe, targets.select(stream, "greedy", 1))
         self.layer_names = probe.layer_names()
-        self.weighted_layers = list(full_grad.layer_weights(probe)) if self.layer_names else []
+        self.weighted_layers = [calls[0].name for calls in full_grad.spatial_layers(probe)]
         self.size = probe.image_size
         self.completeness = float((terms.remainder.abs() / terms.target.abs().clamp(min=1e-12)).item())
 
@@ -88,15 +88,18 @@ class Explainer:
                 )
                 for panel in here:
                     yield panel, self._of_lag(computed[panel.method], panel)
+            for panel in group:
+                if panel.method == "full_grad_pp":
+                    rows[weights_column(panel)] = _numpy(self._shares(trace, target, panel, request))
             trace.forget(target)
-        for panel in panels:
-            if panel.method == "full_grad_pp" and f"weights-{panel.lag or 0}" not in rows:
-                variant = request.variants.get(panel.method, "default")
-                weights = full_grad.layer_weights(trace, full_grad.WEIGHT_OF_VARIANT[variant])
-                shares = torch.stack(
-                    [self._of_lag(w[..., None, None], panel)[..., 0, 0] for w in weights.values()], dim=1
-                )
-                rows[f"weights-{panel.lag or 0}"] = _numpy(shares)
+
+    def _shares(self, trace: Trace, target: Tensor, panel: Panel, request: Request) -> Tensor:
+        """FullGrad++'s share of each layer, (B, layers); zero for one that does not lead to the target."""
+        variant = request.variants.get(panel.method, "default")
+        weights = full_grad.layer_weights(trace, target, full_grad.WEIGHT_OF_VARIANT[variant])
+        shares = {name: self._of_lag(w[..., None, None], panel)[..., 0, 0] for name, w in weights.items()}
+        none = torch.zeros_like(next(iter(shares.values())))
+        return torch.stack([shares.get(name, none) for name in self.weighted_layers], dim=1)
 
     def _trace(self, index: Array, window: int, positive_inputs: bool, inner: tuple[str, ...]) -> Trace:
         """The watched pass on some rows: over a window of frames where the network has a memory."""
@@ -112,25 +115,34 @@ class Explainer:
                 positive_inputs=positive_inputs,
                 capture=inner,
             )
+        inputs, memory, alive = self._window(index, window)
+        return record(
+            lambda x: self._unrolled(x, memory, alive),
+            inputs,
+            agent.network,
+            lags=window,
+            positive_inputs=positive_inputs,
+            capture=inner,
+        )
+
+    def _window(self, index: Array, window: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The last frames (B, window, …), the memory that went into the first, and which belong to the episode."""
         observations, memories, valid = self.episode.window(index, window)
-        flat = agent.prepare(observations.reshape(-1, *observations.shape[2:]))
-        inputs = self._pictures(flat)
-        inputs = inputs.view(len(index), window, *inputs.shape[1:])
-        memory = torch.zeros(len(index), agent.memory_size) if memories is None else torch.as_tensor(memories)
-        memory = memory.to(inputs)
-        # Where an episode begins inside the window, the memory stays blank until its first frame.
-        alive = torch.as_tensor(valid, device=inputs.device, dtype=inputs.dtype)
+        inputs = self._pictures(self.agent.prepare(observations.reshape(-1, *observations.shape[2:])))
+        blank = np.zeros((len(index), self.agent.memory_size), np.float32)
+        memory = torch.as_tensor(blank if memories is None else memories).to(inputs)
+        return inputs.view(len(index), window, *inputs.shape[1:]), memory, torch.as_tensor(valid).to(inputs)
 
-        def unroll(x: Tensor) -> Streams:
-            state, streams = memory, Streams()
-            for step in range(window):
-                keep = alive[:, step, None]
-                streams, following = agent(self._arranged(x[:, step]), state)
-                if following is not None:
-                    state = keep * following + (1 - keep) * state
-            return streams
-
-        return record(unroll, inputs, agent.network, lags=window, positive_inputs=positive_inputs, capture=inner)
+    def _unrolled(self, frames: Tensor, memory: Tensor, alive: Tensor) -> Streams:
+        """A recurrent network's streams after a window of frames (B, window, …)."""
+        streams = Streams()
+        for step in range(frames.shape[1]):
+            # Where an episode begins inside the window, the memory stays as it is until the first frame.
+            keep = alive[:, step, None]
+            streams, following = self.agent(self._arranged(frames[:, step]), memory)
+            if following is not None:
+                memory = keep * following + (1 - keep) * memory
+        return streams
 
     def _pictures(self, prepared: Tensor) -> Tensor:
         """Channels before height and width, whatever the network's own layout."""
@@ -140,15 +152,14 @@ class Explainer:
         return pictures.movedim(-3, -1) if self.agent.protocol.layout == "channels_last" else pictures
 
     def _target(self, trace: Trace, stream: str, action: str, index: Array) -> Tensor:
-        outputs = trace.captured.get(stream, trace.outputs)
-        values = targets.stream_of(outputs, None if stream in trace.captured else stream)
+        inner = stream in trace.captured
+        values = trace.captured_stream(stream) if inner else targets.stream_of(trace.outputs, stream)
         if action not in ("taken", "contrast") or values.numel() == trace.states:
             return targets.select(values, action, trace.states, stream)
         taken = self._taken(index, values.device)
         if action == "taken":
             return targets.select(values, taken, trace.states, stream)
-        wide = values.reshape(trace.states, -1, values.shape[-1]).sum(dim=1)
-        return targets.contrast(wide, taken)
+        return targets.contrast(targets.entries(values, trace.states, stream), taken)
 
     def _taken(self, index: Array, device: torch.device) -> Tensor:
         """The actions taken; where they are continuous, the dimension that departs most from zero."""
@@ -185,18 +196,11 @@ class Explainer:
     def _perturbed_maps(self, index: Array, panels: list[Panel], request: Request) -> Iterator[tuple[Panel, Tensor]]:
         if not panels:
             return
-        agent = self.agent
-        inputs = self._pictures(agent.prepare(self.episode.observations[index[0] : index[-1] + 1]))
-        memories = self.episode.memories
-        memory = None if memories is None else torch.as_tensor(memories[index[0] : index[-1] + 1]).to(inputs)
-
-        def call(rows: Tensor, states: Tensor) -> Streams:
-            return agent(self._arranged(rows), None if memory is None else memory[states])[0]
-
         for (stream, lag), group in _grouped(panels, lambda p: (p.stream, p.lag)):
+            inputs, call, frame = self._perturbable(index, int(lag or 0))
             pick = partial(targets.stream_of, stream=stream)
-            with evaluating(agent.network):
-                base, perturbed = perturbation.perturbed_outputs(call, inputs, pick, self._frame(lag), request.regions)
+            with evaluating(self.agent.network):
+                base, perturbed = perturbation.perturbed_outputs(call, inputs, pick, frame, request.regions)
             for panel in group:
                 if panel.method == "noise_saliency":
                     yield panel, perturbation.noise_saliency(base, perturbed, request.regions, self.size)
@@ -208,12 +212,23 @@ class Explainer:
                         chosen = torch.full_like(chosen, int(panel.action))
                     yield panel, perturbation.sarfa(base, perturbed, chosen, request.regions, self.size)
 
-    def _frame(self, lag: Any) -> tuple[Any, ...]:
-        protocol = self.agent.protocol
-        place = protocol.stack - 1 - int(lag or 0)
-        if protocol.layout == "time":
-            return (place,)
-        return (slice(place * protocol.colours, (place + 1) * protocol.colours),)
+    def _perturbable(
+        self, index: Array, lag: int
+    ) -> tuple[Tensor, Callable[[Tensor, Tensor], Streams], tuple[Any, ...]]:
+        """Inputs, how the network runs on rows of them, and where the picture of a lag is in one of them."""
+        agent, protocol = self.agent, self.agent.protocol
+        if agent.memory_size:
+            inputs, memory, alive = self._window(index, lag + 1)
+
+            def unroll(rows: Tensor, states: Tensor) -> Streams:
+                return self._unrolled(rows, memory[states], alive[states])
+
+            return inputs, unroll, (0, slice(-protocol.colours, None))
+        inputs = self._pictures(agent.prepare(self.episode.observations[index[0] : index[-1] + 1]))
+        place = protocol.stack - 1 - lag
+        channels = slice(place * protocol.colours, (place + 1) * protocol.colours)
+        frame = (place,) if protocol.layout == "time" else (channels,)
+        return inputs, lambda rows, _: agent(self._arranged(rows))[0], frame
 
 
 def _grouped(panels: list[Panel], key: Any) -> Iterator[tuple[Any, list[Panel]]]:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from policyscope.saliency.convolution import ChannelsLast
+from policyscope.saliency.convolution import ChannelsLast, Differing
 from policyscope.saliency.resize import to_size
 
 
@@ -87,19 +87,22 @@ def perturbed_outputs(
     """
     size = (inputs.shape[-2], inputs.shape[-1])
     masks = regions.masks(size, inputs)
-    with torch.no_grad(), ChannelsLast():
-        everyone = torch.arange(len(inputs), device=inputs.device)
-        base = _rows(pick(call(inputs, everyone)), len(inputs))
+    everyone = torch.arange(len(inputs), device=inputs.device)
+    outputs = []
+    with torch.no_grad():
+        with ChannelsLast():
+            base = _rows(pick(call(inputs, everyone)), len(inputs))
         picture = inputs[(slice(None), *frame)]
-        change = gaussian_blur(picture, regions.blur) - picture
-        outputs = []
+        change = (gaussian_blur(picture, regions.blur) - picture).unsqueeze(1)
         for region in masks.split(max(1, regions.batch // len(inputs))):
+            difference = change * region.view(-1, *[1] * (change.ndim - 4), *size)
             rows = _copies(inputs, len(region))
-            rows[(slice(None), slice(None), *frame)] += change[:, None] * region.view(
-                -1, *[1] * (change.ndim - 3), *size
-            )
-            answer = pick(call(rows.flatten(0, 1), everyone.repeat_interleave(len(region))))
-            outputs.append(_rows(answer, len(rows) * len(region)).view(len(rows), len(region), -1))
+            rows[(slice(None), slice(None), *frame)] += difference
+            flat = rows.flatten(0, 1)
+            alike = inputs.ndim == 4 and isinstance(frame[0], slice)
+            with Differing(flat, inputs, difference, frame[0]) if alike else ChannelsLast():
+                answer = pick(call(flat, everyone.repeat_interleave(len(region))))
+            outputs.append(_rows(answer, len(flat)).view(len(rows), len(region), -1))
     return base, torch.cat(outputs, dim=1)
 
 

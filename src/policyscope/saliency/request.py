@@ -97,6 +97,8 @@ def make_request(
                             raise TargetError(
                                 f"{name} perturbs one frame: it has no {one_lag!r} of lags; give --lag a number"
                             )
+                        if name in plan.PERTURBATION and agent.memory_size and one_lag and agent.protocol.stack > 1:
+                            raise TargetError(f"{name} of a past frame needs a recurrent agent that sees one at a time")
                         panels[Panel(name, s, what, one_layer, one_lag)] = None
     window = 0
     if agent.memory_size:
