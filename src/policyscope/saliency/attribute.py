@@ -79,6 +79,8 @@ def attribute(
     if not isinstance(subject, Tensor) or subject.ndim < 3 or len(subject) == 0:
         raise TargetError("the explained input must be a tensor (B, C, H, W) with at least one state")
     run = forward or model
+    # What was made in inference mode cannot take part in a gradient.
+    everything = [v.clone() if isinstance(v, Tensor) and v.is_inference() else v for v in everything]
 
     def call(explained: Tensor) -> Any:
         return run(*everything[:explain], explained, *everything[explain + 1 :])
@@ -88,15 +90,13 @@ def attribute(
     capture = (inner,) if inner is not None else ()
     with differentiating():
         trace = record(call, subject, model, lags=lags, positive_inputs=positive_inputs, capture=capture)
-        outputs = trace.captured.get(inner) if inner is not None else trace.outputs
-        if outputs is None:
-            raise TargetError(f"module {inner!r} did not run, or returned no tensor")
+        outputs = trace.captured_stream(inner) if inner is not None else trace.outputs
         scalar = targets.resolve(outputs, None if inner is not None else stream, target, trace.states)
         results = Attributions(plan.compute(trace, scalar, names, layer, variants))
         results.completeness = completeness(trace, scalar) if check_completeness else None
+        weight = WEIGHT_OF_VARIANT[(variants or {}).get("full_grad_pp", "default")]
+        results.layer_weights = layer_weights(trace, scalar, weight) if "full_grad_pp" in names else {}
     results.target = scalar.detach()
-    weight = WEIGHT_OF_VARIANT[(variants or {}).get("full_grad_pp", "default")]
-    results.layer_weights = layer_weights(trace, weight) if "full_grad_pp" in names else {}
     if any(name in plan.PERTURBATION for name in names):
         if inner is not None or not subject.is_floating_point():
             raise TargetError("perturbation methods need a stream that the model returns, and a floating-point input")

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from policyscope.errors import TargetError
 from policyscope.saliency.grad_cam import plus_plus_weights, weighted_sum
 from policyscope.saliency.resize import to_size
 from policyscope.saliency.trace import Gradients, Trace
@@ -63,46 +64,50 @@ def full_grad_pp(trace: Trace, target: Tensor, eps: float = 1e-7, layer_weight: 
     """
     gradients = trace.gradients(target, "standard")
     maps = []
-    for calls in spatial_layers(trace):
+    for calls in leading_layers(trace, target):
         activation, _ = _arranged(trace, calls, gradients, of_output=False)
         _, gradient = _arranged(trace, calls, gradients, of_output=True)
         raw = _over_calls(trace, weighted_sum(activation, plus_plus_weights(activation, gradient, eps)))
         maps.append(to_size(rescaled(raw, 2), trace.image_size))
-    return _average(maps, layer_weights(trace, layer_weight))
+    return _average(maps, layer_weights(trace, target, layer_weight))
 
 
 def full_grad_pp_blog(trace: Trace, target: Tensor, eps: float = 1e-7) -> Tensor:
     """FullGrad++ as the blog prints it: ``ReLU(sum alpha A)`` with ``alpha = g^2 / (2 g^2 + A g^3 + eps)``."""
     gradients = trace.gradients(target, "standard")
     maps = []
-    for calls in spatial_layers(trace):
+    for calls in leading_layers(trace, target):
         activation, gradient = _arranged(trace, calls, gradients, of_output=False)
         square = gradient.square()
         alpha = square / (2 * square + activation * square * gradient + eps)
         maps.append(to_size(_over_calls(trace, (alpha * activation).sum(dim=-3).clamp(min=0)), trace.image_size))
-    return _average(maps, layer_weights(trace, "mean"))
+    return _average(maps, layer_weights(trace, target))
 
 
-def layer_weights(trace: Trace, layer_weight: LayerWeight = "mean") -> dict[str, Tensor]:
-    """Each layer's share in FullGrad++, adding up to 1 in every state.
+def layer_weights(trace: Trace, target: Tensor, layer_weight: LayerWeight = "mean") -> dict[str, Tensor]:
+    """Each layer's share in FullGrad++, adding up to 1 in every state; those that do not lead to the target have none.
 
     Args:
         trace: The pass.
+        target: (B,), the explained scalars.
         layer_weight: ``mean``: the mean magnitude of the layer's activation; ``sum``: its sum over space, as in the
             blog's code, where large early layers count more.
 
     Returns:
         Layer name -> (B,), or (B, lags).
+
+    Raises:
+        TargetError: If no layer leads to the target.
     """
     weights = {}
-    for calls in spatial_layers(trace):
-        values = [call.activation.value for call in calls]
-        activation = trace.by_state([v for v in values if v is not None]).abs()
+    for calls in leading_layers(trace, target):
+        activation = trace.by_state([call.activation.value for call in calls]).abs()
         weight = activation.mean(dim=(-3, -2, -1))
         if layer_weight == "sum":
             weight = weight * activation.shape[-2] * activation.shape[-1]
-        weights[calls[0].name] = weight if _per_lag(trace, weight) else weight.mean(dim=1, keepdim=bool(trace.lags))
-    total = torch.stack(torch.broadcast_tensors(*weights.values())).sum(dim=0)
+        weight = trace.per_lag(weight).mean(dim=2)
+        weights[calls[0].name] = weight if trace.lags else weight[:, 0]
+    total = torch.stack(list(weights.values())).sum(dim=0)
     total = torch.where(total > 0, total, torch.ones_like(total))
     return {name: weight / total for name, weight in weights.items()}
 
@@ -114,6 +119,19 @@ def spatial_layers(trace: Trace) -> list[list[Call]]:
         if call.spatial:
             groups.setdefault((call.kind, call.name), []).append(call)
     return list(groups.values())
+
+
+def leading_layers(trace: Trace, target: Tensor) -> list[list[Call]]:
+    """The spatial layers that the target depends on.
+
+    Raises:
+        TargetError: If there is none.
+    """
+    gradients = trace.gradients(target, "standard")
+    layers = [c for c in spatial_layers(trace) if any(gradients.at(call.output) is not None for call in c)]
+    if not layers:
+        raise TargetError("no convolution leads to the target: FullGrad++ has nothing to average")
+    return layers
 
 
 def rescaled(values: Tensor, dims: int) -> Tensor:
@@ -141,28 +159,24 @@ def completeness(trace: Trace, target: Tensor) -> Completeness:
     """The terms of FullGrad before absolute values and rescaling, linear layers' biases included."""
     calls = [call for call in trace.calls if call.bias is not None]
     gradients = trace.gradients(target, "standard", [call.output for call in calls], keep=False)
-    biases: dict[str, Tensor] = {}
+    terms: dict[str, list[Tensor]] = {}
     for call in calls:
         gradient = gradients.at(call.output)
         if gradient is not None and call.bias is not None:
-            term = trace.by_state([call.bias * gradient]).flatten(1).sum(dim=1)
-            biases[call.name] = biases[call.name] + term if call.name in biases else term
+            term = call.bias * gradient
+            term = term.flatten(1).sum(dim=1) if term.ndim > 1 else term.sum(dim=0, keepdim=True)
+            terms.setdefault(call.name, []).append(term)
+    biases = {name: trace.by_state(rows).sum(dim=1) for name, rows in terms.items()}
     return Completeness(target.detach(), (trace.leaf.detach() * gradients.input).flatten(1).sum(dim=1), biases)
 
 
 def _arranged(trace: Trace, calls: list[Call], gradients: Gradients, *, of_output: bool) -> tuple[Tensor, Tensor]:
     """Activation, and the gradient at it or at z, by state: (B, calls or lags, C, h, w)."""
     points = [call.output if of_output else call.activation for call in calls]
-    shapes = [call.shape if of_output else _shape(call) for call in calls]
+    shapes = [call.shape if of_output else call.activation.value.shape for call in calls]
     found = [gradients.at(point) for point in points]
     filled = [trace.leaf.new_zeros(s) if g is None else g for g, s in zip(found, shapes, strict=True)]
-    values = [call.activation.value for call in calls]
-    return trace.by_state([v for v in values if v is not None]), trace.by_state(filled)
-
-
-def _shape(call: Call) -> torch.Size:
-    value = call.activation.value
-    return call.shape if value is None else value.shape
+    return trace.by_state([call.activation.value for call in calls]), trace.by_state(filled)
 
 
 def _bias_term(trace: Trace, calls: list[Call], gradients: Gradients) -> tuple[Tensor | None, Tensor | None]:
@@ -171,12 +185,12 @@ def _bias_term(trace: Trace, calls: list[Call], gradients: Gradients) -> tuple[T
     found = [gradients.at(call.output) for call in calls]
     if bias is None or all(g is None for g in found):
         return None, None
-    shape = calls[0].shape
-    arranged = trace.by_state([trace.leaf.new_zeros(shape) if g is None else g for g in found])
+    filled = [trace.leaf.new_zeros(c.shape) if g is None else g for g, c in zip(found, calls, strict=True)]
+    arranged = trace.by_state(filled)
     channels = arranged.shape[-3]
     if bias.numel() != channels:  # a layer norm has a bias for each place
         return (arranged * bias).abs(), torch.ones(channels, dtype=arranged.dtype, device=arranged.device)
-    return arranged.abs(), bias.flatten().abs()
+    return arranged.abs(), bias.flatten().abs().to(arranged.dtype)
 
 
 def _rescaled_sum(values: Tensor) -> Tensor:
@@ -202,15 +216,12 @@ def _nonzero(span: Tensor) -> Tensor:
     return torch.where(span > 0, span, torch.ones_like(span))
 
 
-def _per_lag(trace: Trace, values: Tensor) -> bool:
-    return bool(trace.lags) and values.shape[1] == trace.lags
-
-
 def _over_calls(trace: Trace, maps: Tensor) -> Tensor:
-    """(B, calls or lags, h, w): lags are kept, the calls of a module used several times are added."""
-    return maps if _per_lag(trace, maps) else maps.sum(dim=1, keepdim=bool(trace.lags))
+    """(B, calls or lags, h, w) to (B, h, w) or (B, lags, h, w): the calls of a module used several times are added."""
+    total = trace.per_lag(maps).sum(dim=2)
+    return total if trace.lags else total[:, 0]
 
 
 def _average(maps: list[Tensor], weights: dict[str, Tensor]) -> Tensor:
     terms = [weight[..., None, None] * layer for weight, layer in zip(weights.values(), maps, strict=True)]
-    return torch.stack(torch.broadcast_tensors(*terms)).sum(dim=0)
+    return torch.stack(terms).sum(dim=0)

@@ -23,15 +23,20 @@ def activation_and_gradient(trace: Trace, target: Tensor, layer: str | int, rule
     """A layer's activation and the target's gradient at it, each (B, calls or lags, C, h, w).
 
     Raises:
-        TargetError: If the target does not depend on the layer.
+        TargetError: If the target does not depend on the layer, or the layer has no height and width.
     """
     calls = trace.layer(layer)
+    if not calls[0].spatial:
+        raise TargetError(
+            f"layer {calls[0].name!r} has an output of shape {tuple(calls[0].shape)}: Grad-CAM needs one of "
+            "(rows, channels, height, width)"
+        )
     gradients = trace.gradients(target, rule)
     points = [call.activation for call in calls]
     found = [gradients.at(p) for p in points]
     if all(g is None for g in found):
         raise TargetError(f"layer {calls[0].name!r} does not lead to the target: no gradient passes through it")
-    values = [p.value for p in points if p.value is not None]
+    values = [p.value for p in points]
     filled = [torch.zeros_like(v) if g is None else g for g, v in zip(found, values, strict=True)]
     return trace.by_state(values), trace.by_state(filled)
 
@@ -55,12 +60,12 @@ def cam(trace: Trace, target: Tensor, layer: str | int, rule: Rule, weights: Wei
     weighted sums are added before the ReLU.
     """
     activation, gradient = activation_and_gradient(trace, target, layer, rule)
-    channel_weights = weights(activation, gradient)
-    if trace.lags and activation.shape[1] == trace.lags:
-        return weighted_sum(activation, channel_weights)
-    if activation.shape[1] == 1:
-        return weighted_sum(activation[:, 0], channel_weights[:, 0])
-    return weighted_sum(activation.transpose(1, 2).flatten(1, 2), channel_weights.transpose(1, 2).flatten(1))
+    # (B, lags or 1, C, calls, …): the calls on a frame are like more channels.
+    activation, channel_weights = (
+        trace.per_lag(v).transpose(2, 3).flatten(2, 3) for v in (activation, weights(activation, gradient))
+    )
+    maps = weighted_sum(activation, channel_weights)
+    return maps if trace.lags else maps[:, 0]
 
 
 def grad_cam(trace: Trace, target: Tensor, layer: str | int) -> Tensor:

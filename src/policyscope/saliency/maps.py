@@ -185,7 +185,7 @@ class Maps:
         found = self.panel(panel)
         if found.method != "full_grad_pp":
             raise TargetError(f"{found.method} weighs no layers; full_grad_pp does")
-        values = np.asarray(self._columns[f"weights-{found.lag or 0}"])
+        values = np.asarray(self._columns[weights_column(found)])
         return {layer: values[:, i] for i, layer in enumerate(self.meta["weighted_layers"])}
 
     def statistics(self, panel: str | Panel) -> Mapping[str, Array]:
@@ -202,6 +202,11 @@ class Maps:
             if os.access(self.path, os.W_OK):
                 write_json(file, kept)
         return {key: np.asarray(kept[key], dtype=np.float32) for key in STATISTICS}
+
+
+def weights_column(panel: Panel) -> str:
+    """Where FullGrad++'s layer weights of a panel are kept."""
+    return f"weights-{panel.stream}-{panel.action}-{panel.lag or 0}"
 
 
 def _name(panels: tuple[Panel, ...], panel: Panel) -> str:

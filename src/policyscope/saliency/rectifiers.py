@@ -37,6 +37,9 @@ _SMOOTH_IN_PLACE: tuple[Any, ...] = (
     torch.threshold_,
 )
 _CLAMPS: tuple[Any, ...] = (torch.clamp, Tensor.clamp, torch.clip, Tensor.clip, torch.clamp_min, Tensor.clamp_min)
+_CLAMPS_IN_PLACE: tuple[Any, ...] = (
+    *(torch.clamp_, Tensor.clamp_, torch.clip_, Tensor.clip_, torch.clamp_min_, Tensor.clamp_min_),
+)
 _MAXIMA: tuple[Any, ...] = (torch.maximum, Tensor.maximum, torch.max, Tensor.max)
 
 _TABLE: dict[Any, tuple[str, bool]] = {
@@ -45,6 +48,7 @@ _TABLE: dict[Any, tuple[str, bool]] = {
     **dict.fromkeys(_SMOOTH, ("smooth", False)),
     **dict.fromkeys(_SMOOTH_IN_PLACE, ("smooth", True)),
     **dict.fromkeys(_CLAMPS, ("clamp", False)),
+    **dict.fromkeys(_CLAMPS_IN_PLACE, ("clamp", True)),
     **dict.fromkeys(_MAXIMA, ("maximum", False)),
     F.hardtanh: ("hardtanh", False),  # what the module ReLU6 calls
     F.hardtanh_: ("hardtanh", True),
@@ -67,7 +71,7 @@ class Point:
     """
 
     edge: GradientEdge
-    value: Tensor | None
+    value: Tensor
 
 
 @dataclass
@@ -79,29 +83,58 @@ class _Kept:
 
 @dataclass(frozen=True)
 class RectifierCall:
-    """A call that was recognised as a rectifier."""
+    """A call that was recognised as a rectifier.
 
-    kind: Literal["relu", "smooth"]
+    Attributes:
+        kind: ``relu`` has its derivative from its output; the others go back through their own function, of which
+            ``clamp`` is a ReLU under the guided rule (its own derivative at exactly zero is not 0).
+        in_place: Whether the caller's tensor is to be overwritten.
+        subject: What is rectified.
+        function: From a tensor that may be overwritten to the rectified one.
+    """
+
+    kind: Literal["relu", "smooth", "clamp"]
     in_place: bool
+    subject: Tensor
+    function: Callable[[Tensor], Tensor]
 
 
 def recognise(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RectifierCall | None:
-    """Says whether a torch function, called so, is a rectifier of its first argument."""
+    """Says whether a torch function, called so, is a rectifier, and of what."""
     entry = _TABLE.get(function)
     if entry is None:
         return None
     kind, in_place = entry
+    subject, rest = (args[0], args[1:]) if args else (kwargs.get("input"), ())
+    kwargs = {name: value for name, value in kwargs.items() if name != "input"}
     if kind == "clamp":
-        low = kwargs.get("min", args[1] if len(args) > 1 else None)
-        high = kwargs.get("max", args[2] if len(args) > 2 else None)
-        return RectifierCall("relu", False) if _is_zero(low) and high is None else None
+        low = kwargs.get("min", rest[0] if rest else None)
+        high = kwargs.get("max", rest[1] if len(rest) > 1 else None)
+        if not _is_zero(low) or high is not None:
+            return None
     if kind == "maximum":
-        other = kwargs.get("other", args[1] if len(args) > 1 else None)
-        return RectifierCall("relu", False) if isinstance(other, Tensor) and _is_zero(other) else None
-    if kind == "hardtanh" and not _is_zero(kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)):
+        other = kwargs.pop("other", rest[0] if rest else None)
+        if not isinstance(other, Tensor) or not isinstance(subject, Tensor):
+            return None
+        subject, other = (subject, other) if subject.requires_grad else (other, subject)
+        if other.requires_grad or bool(other.any()):
+            return None
+        kind, rest = "clamp", (other,)
+    if kind == "hardtanh":
+        if not _is_zero(kwargs.get("min_val", rest[0] if rest else -1.0)):
+            return None
+        kind = "smooth"
+    if not isinstance(subject, Tensor):
         return None
-    in_place = in_place or bool(kwargs.get("inplace", False)) or (not in_place and _positional_inplace(function, args))
-    return RectifierCall("relu" if kind == "relu" else "smooth", in_place)
+    in_place = in_place or bool(kwargs.get("inplace", False)) or _positional_inplace(function, args)
+    rest = tuple(a.detach() if isinstance(a, Tensor) else a for a in rest)
+    kwargs = {k: v.detach() if isinstance(v, Tensor) else v for k, v in kwargs.items()}
+
+    def apply(x: Tensor) -> Tensor:
+        result: Tensor = function(x, *rest, **kwargs)
+        return result
+
+    return RectifierCall(kind, in_place, subject, torch.relu if kind == "relu" else apply)  # type: ignore[arg-type]
 
 
 # Where Python-level functionals take ``inplace`` by position.
@@ -136,59 +169,39 @@ class _Rectify(torch.autograd.Function):
     """A rectifier whose rule is chosen when the gradient goes back."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, call: RectifierCall, function: Callable[[Tensor], Tensor], back: Backward
-    ) -> Tensor:
-        ctx.call, ctx.function, ctx.back = call, function, back
-        if call.kind == "relu":
-            y = function(x)
-            if call.in_place:
-                ctx.mark_dirty(x)
-                y = x
-            ctx.kept = _Kept(y.detach())
-        else:
-            ctx.kept = _Kept(x.clone() if call.in_place else x.detach())
-            y = function(x)
-            if call.in_place:
-                ctx.mark_dirty(x)
-                y = x
+    def forward(ctx: Any, x: Tensor, call: RectifierCall, back: Backward) -> Tensor:
+        ctx.kind, ctx.function, ctx.overwrites, ctx.back = call.kind, call.function, call.in_place, back
+        y = call.function(x.clone() if call.in_place and call.kind != "relu" else x)
+        ctx.kept = _Kept(y.detach() if call.kind == "relu" else x.detach())
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         guided = ctx.back.rule == "guided"
         if guided:
             gradient = gradient.clamp(min=0)
         kept = ctx.kept.value
-        if ctx.call.kind == "relu":
-            return torch.ops.aten.threshold_backward(gradient, kept, 0), None, None, None
+        if ctx.kind == "relu":
+            return torch.ops.aten.threshold_backward(gradient, kept, 0), None, None
         with torch.enable_grad():
             x = kept.detach().requires_grad_()
             # In place on a copy: a leaf cannot be overwritten.
-            y = ctx.function(x.clone() if ctx.call.in_place else x)
+            y = ctx.function(x.clone() if ctx.overwrites else x)
             (gradient,) = torch.autograd.grad((y * gradient).sum(), x)
-        if guided and ctx.back.positive_inputs:
+        if guided and (ctx.back.positive_inputs or ctx.kind == "clamp"):
             gradient = gradient * (kept > 0)
-        return gradient, None, None, None
+        return gradient, None, None
 
 
-def rectify(
-    call: RectifierCall, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], back: Backward
-) -> tuple[Tensor, _Kept]:
+def rectify(call: RectifierCall, back: Backward) -> tuple[Tensor, _Kept]:
     """Calls a rectifier so that ``back`` decides, later, how its gradient goes back.
+
+    It is never called in place, which a view's graph would not survive: the caller copies the output.
 
     Returns:
         The output, and what the rectifier keeps: guarded against later in-place writes like an activation.
     """
-
-    def apply(x: Tensor) -> Tensor:
-        result: Tensor = function(x, *rest, **kwargs)
-        return result
-
-    rest = tuple(a.detach() if isinstance(a, Tensor) else a for a in args[1:])
-    kwargs = {k: v.detach() if isinstance(v, Tensor) else v for k, v in kwargs.items()}
-    source = args[0] if args else kwargs.pop("input")
-    output: Tensor = _Rectify.apply(source, call, apply, back)
+    output: Tensor = _Rectify.apply(call.subject, call, back)
     node: Any = output.grad_fn
     return output, node.kept

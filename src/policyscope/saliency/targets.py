@@ -59,7 +59,8 @@ def select(values: Tensor, selection: Selection, states: int, name: str = "outpu
     """One scalar per state.
 
     Args:
-        values: A stream: (B,), (B, k), or (B, …, k), whose inner axes (a stream's steps) are summed.
+        values: A stream: (B,), (B, k), or (B, …, k), whose inner axes (a stream's steps) are summed; of a layer's
+            output (B, k, h, w) an entry is a channel, summed over space.
         selection: What is explained in it.
         states: B.
         name: The stream's name, for errors.
@@ -70,9 +71,7 @@ def select(values: Tensor, selection: Selection, states: int, name: str = "outpu
     Raises:
         TargetError: If the stream lacks the selection, or its choice would explain a constant.
     """
-    if values.numel() % states:
-        raise TargetError(f"stream {name!r} has shape {tuple(values.shape)}, which is not one row per state ({states})")
-    wide = values.reshape(states, -1, values.shape[-1]).sum(dim=1) if values.ndim > 1 else values.reshape(states, -1)
+    wide = entries(values, states, name)
     count = wide.shape[1]
     if isinstance(selection, str):
         word, _, index = selection.partition(":")
@@ -100,6 +99,20 @@ def select(values: Tensor, selection: Selection, states: int, name: str = "outpu
     if count == 1 and isinstance(selection, Tensor):
         return wide[:, 0]
     return wide.gather(1, _indices(selection, states, count, name, wide)[:, None]).squeeze(1)
+
+
+def entries(values: Tensor, states: int, name: str = "output") -> Tensor:
+    """A stream as (B, k): what can be selected in each state.
+
+    Raises:
+        TargetError: If its rows are not the states.
+    """
+    rows = values.reshape(1, -1) if states == 1 and values.ndim < 2 else values
+    if rows.ndim == 0 or len(rows) != states:
+        raise TargetError(f"stream {name!r} has shape {tuple(values.shape)}, which is not one row per state ({states})")
+    if rows.ndim == 4:
+        return rows.sum(dim=(2, 3))
+    return rows.reshape(states, -1, rows.shape[-1]).sum(dim=1) if rows.ndim > 1 else rows.reshape(states, 1)
 
 
 def contrast(values: Tensor, chosen: Tensor) -> Tensor:

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
 from policyscope.errors import TargetError
+from policyscope.saliency.layers import Kind
+from policyscope.saliency.order import order_of_rows
 from policyscope.saliency.rectifiers import Backward, Point, Rule
-from policyscope.saliency.watch import Call, Kind, Watch
+from policyscope.saliency.watch import Call, Watch
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Trace:
     lags: int
     back: Backward
     captured: dict[str, Tensor] = field(default_factory=dict)
-    _order: Tensor | None = None
+    _orders: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
     _cache: dict[tuple[int, Rule], Gradients] = field(default_factory=dict)
     _targets: list[Tensor] = field(default_factory=list)
 
@@ -80,6 +82,8 @@ class Trace:
         names = self.layer_names()
         name = names[layer - 1] if isinstance(layer, int) and 1 <= layer <= len(names) else layer
         calls = [call for call in self.calls if call.kind == "conv" and call.name == name]
+        if not names and self.cuts:
+            raise TargetError(_cut_message(self.cuts))
         if not calls:
             known = ", ".join(f"{i} ({n})" for i, n in enumerate(names, start=1)) or "none: no convolution ran"
             raise TargetError(f"no layer {layer!r} ran between the input and the output; there are: {known}")
@@ -120,21 +124,23 @@ class Trace:
     def _go_back(self, target: Tensor, rule: Rule, points: list[Point]) -> Gradients:
         unique = list({id(p): p for p in points}.values())
         if not target.requires_grad:
-            raise TargetError(self._cut_message())
+            raise TargetError(_cut_message(self.cuts))
         edges = [get_gradient_edge(self.leaf), *(p.edge for p in unique)]
         self.back.rule = rule
         try:
             first, *others = torch.autograd.grad(target.sum(), edges, retain_graph=True, allow_unused=True)
+        except RuntimeError as error:
+            if "checkpoint" not in str(error):
+                raise
+            raise TargetError(
+                "the network computes parts of itself anew when gradients go back (torch.utils.checkpoint), where "
+                "they cannot be guided: switch its checkpointing off"
+            ) from error
         finally:
             self.back.rule = "standard"
         if first is None:
-            raise TargetError(self._cut_message())
+            raise TargetError(_cut_message(self.cuts))
         return Gradients(first, {id(p): g for p, g in zip(unique, others, strict=True)})
-
-    def _cut_message(self) -> str:
-        if self.cuts:
-            return f"no gradient of the target reaches the input: it is cut by {' and by '.join(self.cuts[:2])}"
-        return "no gradient of the target reaches the input: the target does not depend on it"
 
     # -- rows to states ----------------------------------------------------------------------------------------
 
@@ -145,43 +151,47 @@ class Trace:
             tensors: One (rows, …) tensor for each call of the layer.
 
         Returns:
-            (B, k, …): k is 1, the number of calls, or the number of lags (oldest first).
+            (B, k, …): k is 1, the number of calls, or, where the layer ran on every frame, a multiple of the number
+            of lags (oldest first, the calls on a frame side by side).
+
+        Raises:
+            TargetError: If it cannot be told which rows belong to which state.
         """
         rows = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
-        if len(rows) % self.states:
-            raise TargetError(f"a layer ran on {len(rows)} rows, which do not divide into {self.states} states")
-        parts = len(rows) // self.states
-        if parts == 1:
+        rows = rows.to(self.leaf.dtype)
+        if len(rows) == self.states:
             return rows.unsqueeze(1)
-        if self.lags and parts == self.lags:
-            return rows[self._rows(len(tensors) > 1)]
-        if len(tensors) == parts:
-            return rows.view(parts, self.states, *rows.shape[1:]).transpose(0, 1)
-        return rows.view(self.states, parts, *rows.shape[1:])
+        counts = tuple(len(t) for t in tensors)
+        if counts not in self._orders:
+            self._orders[counts] = order_of_rows(self.leaf, self.lags, self.calls, counts).to(rows.device)
+        return rows[self._orders[counts]]
 
-    def _rows(self, looped: bool) -> Tensor:
-        """Index (B, lags) of the row that holds each state's frame, found by comparing sums with the input's."""
-        if self._order is None:
-            states, lags = self.states, self.lags
-            count = states * lags
-            batch_major = torch.arange(count).view(states, lags)
-            time_major = torch.arange(count).view(lags, states).T
-            candidates = [time_major, time_major.flip(1)] if looped else [batch_major, time_major]
-            first = [c.input_sums for c in self.calls if c.kind == "conv" and c.input_sums is not None]
-            sums = torch.cat([s for s in first if s is not None]) if first else None
-            order = candidates[0]
-            if sums is not None and len(sums) == count:
-                wanted = _standardised(self.leaf.detach().flatten(2).sum(dim=2))
-                given = _standardised(sums)
-                errors = [float((given[c] - wanted).abs().sum()) for c in candidates]
-                order = candidates[errors.index(min(errors))]
-            self._order = order.to(self.leaf.device)
-        return self._order
+    def per_lag(self, values: Tensor) -> Tensor:
+        """(B, k, …) as ``by_state`` gives it to (B, lags or 1, calls, …).
+
+        A layer that sees all lags at once stands for each of them.
+        """
+        lags = self.lags or 1
+        if values.shape[1] % lags == 0:
+            return values.unflatten(1, (lags, -1))
+        return values.unsqueeze(1).expand(-1, lags, *values.shape[1:])
+
+    def captured_stream(self, path: str) -> Tensor:
+        """The output of an inner module, one row a state.
+
+        Raises:
+            TargetError: If it did not run or returned no tensor.
+        """
+        values = self.captured.get(path)
+        if values is None:
+            raise TargetError(f"module {path!r} did not run, or returned no tensor")
+        return values if len(values) == self.states else self.by_state([values])
 
 
-def _standardised(values: Tensor) -> Tensor:
-    centred = values.double() - values.double().mean()
-    return centred / centred.std().clamp(min=1e-300)
+def _cut_message(cuts: list[str]) -> str:
+    if cuts:
+        return f"no gradient of the target reaches the input: it is cut by {' and by '.join(cuts[:2])}"
+    return "no gradient of the target reaches the input: the target does not depend on it"
 
 
 @contextmanager
@@ -191,32 +201,31 @@ def differentiating() -> Iterator[None]:
         yield
 
 
-_evaluating: weakref.WeakKeyDictionary[nn.Module, tuple[int, list[nn.Module]]] = weakref.WeakKeyDictionary()
+_evaluating: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
 _evaluating_lock = threading.Lock()
 
 
 @contextmanager
 def evaluating(model: nn.Module | None) -> Iterator[None]:
-    """Evaluation mode for the duration, then as it was; several threads may overlap on one model."""
+    """Evaluation mode for the duration, then as it was; threads may overlap on one model or on parts of it."""
     if model is None:
         yield
         return
+    # A module that was in training mode is counted by all who need it in evaluation mode; the last one puts it back.
     with _evaluating_lock:
-        count, training = _evaluating.get(model, (0, []))
-        if count == 0:
-            training = [module for module in model.modules() if module.training]
-            for module in training:
-                module.training = False
-        _evaluating[model] = (count + 1, training)
+        ours = [module for module in model.modules() if module.training or module in _evaluating]
+        for module in ours:
+            _evaluating[module] = _evaluating.get(module, 0) + 1
+            module.training = False
     try:
         yield
     finally:
         with _evaluating_lock:
-            count, training = _evaluating.pop(model)
-            if count > 1:
-                _evaluating[model] = (count - 1, training)
-            else:
-                for module in training:
+            for module in ours:
+                count = _evaluating.pop(module)
+                if count > 1:
+                    _evaluating[module] = count - 1
+                else:
                     module.training = True
 
 
@@ -277,13 +286,23 @@ def record(
             fed = leaf.clone()  # the network may write into what it is given
         else:
             leaf, fed, raw = None, inputs, inputs
-        watch = Watch(model, back, raw, sum_inputs=lags > 1 and len(inputs) > 1)
+        watch = Watch(model, back, raw)
         captured: dict[str, Tensor] = {}
-        with _captured(model, capture, captured), watch:
-            outputs = call(fed)
+        try:
+            with _captured(model, capture, captured), watch:
+                outputs = call(fed)
+        except RuntimeError as error:
+            if watch.cuts and "Inference tensors" in str(error):
+                raise TargetError(_cut_message(watch.cuts)) from error
+            raise
     leaf = watch.leaf if leaf is None else leaf
     if leaf is None:
         raise TargetError("the network made no float of its integer input: nothing can be explained")
+    if leaf.ndim != inputs.ndim:
+        raise TargetError(
+            f"the first float that the network makes of its input {tuple(inputs.shape)} has another number of axes, "
+            f"{tuple(leaf.shape)}: give it that float as input, and what follows it as forward="
+        )
     return Trace(leaf, outputs, watch.calls, watch.cuts, lags, back, captured)
 
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.graph import get_gradient_edge
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
-from policyscope.saliency import rectifiers
-from policyscope.saliency.convolution import laid_out, strided_conv2d, view
+from policyscope.errors import TargetError
+from policyscope.saliency import layers, rectifiers
+from policyscope.saliency.convolution import VIEWS, laid_out, strided_conv2d, view
+from policyscope.saliency.layers import Kind
+from policyscope.saliency.names import Names
 from policyscope.saliency.rectifiers import Backward, Point
 
-Kind = Literal["conv", "norm", "linear"]
-
-_CONVOLUTIONS = {torch.conv1d, torch.conv2d, torch.conv3d, F.conv1d, F.conv2d, F.conv3d}
-_CONVOLUTIONS_2D = {torch.conv2d, F.conv2d}
-_BATCH_NORMS = {F.batch_norm, torch.batch_norm}
-_NORMS = {F.layer_norm, torch.layer_norm, F.group_norm, torch.group_norm, F.instance_norm, torch.instance_norm}
-_LINEAR = {F.linear}
 _POOLS = {
     *(F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool1d, torch.max_pool2d, torch.max_pool3d),
+    *(F.max_pool1d_with_indices, F.max_pool2d_with_indices, F.max_pool3d_with_indices),
     *(F.avg_pool1d, F.avg_pool2d, F.avg_pool3d, F.lp_pool2d, F.adaptive_avg_pool1d, F.adaptive_avg_pool2d),
     *(F.adaptive_max_pool1d, F.adaptive_max_pool2d, torch.adaptive_avg_pool1d, torch.avg_pool1d),
+    *(F.adaptive_max_pool1d_with_indices, F.adaptive_max_pool2d_with_indices, torch.adaptive_max_pool1d),
+    F.local_response_norm,
 }
 # What changes nothing in evaluation mode: a layer's output is followed through it.
 _PASSES = {F.dropout, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, Tensor.contiguous, Tensor.to}
@@ -42,18 +42,28 @@ _CUTS = {
 }
 
 
+@dataclass(frozen=True)
+class Fed:
+    """What a convolution was given: the place in the graph, and how to make a gradient for it."""
+
+    edge: GradientEdge
+    shape: torch.Size
+    like: Tensor
+
+
 @dataclass(eq=False)
 class Call:
     """One call of a convolution, normalisation or linear layer during the pass.
 
     Attributes:
-        name: Module path of the layer.
+        name: Module path of the layer; where it runs at several sizes, those after the first add theirs (``@HxW``).
         kind: What it is.
         output: Its raw output z.
         bias: The (effective) bias that was added in z, shaped to be multiplied with z; None without one.
-        rectified: Outputs of the rectifiers that z reaches through normalisation and pooling alone.
         shape: z's shape, rows first.
-        input_sums: For the first convolution of a time-distributed pass: each row's sum, by which rows are told apart.
+        spatial: Whether z has channels, height and width.
+        fed: A convolution's input.
+        rectified: Outputs of the rectifiers that z reaches through normalisation and pooling alone.
     """
 
     name: str
@@ -61,13 +71,9 @@ class Call:
     output: Point
     bias: Tensor | None
     shape: torch.Size
+    spatial: bool
+    fed: Fed | None = None
     rectified: list[Point] = field(default_factory=list)
-    input_sums: Tensor | None = None
-
-    @property
-    def spatial(self) -> bool:
-        """Whether z has channels, height and width."""
-        return self.kind != "linear" and len(self.shape) == 4
 
     @property
     def activation(self) -> Point:
@@ -82,22 +88,21 @@ class Watch(TorchFunctionMode):
         model: Whose parameters name the layers; None where there is no module to name them.
         back: The rule holder of the trace that is being made.
         raw_input: Bytes that are explained at the first float made from them; None where the leaf is known.
-        sum_inputs: Keep the row sums of the first convolution's input.
     """
 
-    def __init__(self, model: nn.Module | None, back: Backward, raw_input: Tensor | None, sum_inputs: bool) -> None:
+    def __init__(self, model: nn.Module | None, back: Backward, raw_input: Tensor | None) -> None:
         super().__init__()
         self.calls: list[Call] = []
         self.cuts: list[str] = []
         self.leaf: Tensor | None = None
-        self._back, self._sum_inputs = back, sum_inputs
-        self._names = dict(_named_weights(model)) if model is not None else {}
-        self._parametrised = list(_parametrised(model)) if model is not None else []
-        self._buffers = {id(b) for b in model.buffers()} if model is not None else set()
-        self._sources: dict[int, list[Call]] = {}
+        self._back, self._names = back, Names(model)
+        self._sizes: dict[tuple[Kind, str], list[torch.Size]] = {}
         self._bytes: set[int] = set() if raw_input is None else {id(raw_input)}
+        # By storage, so that an in-place write finds all that it touches: which layers a tensor of some geometry
+        # leads from, and the values that are held.
+        self._sources: dict[int, dict[Any, list[Call]]] = {}
         self._held: dict[int, list[Any]] = {}
-        # Tensors are told apart by id, so those that are watched must not die during the pass.
+        # Tensors are told apart by where they are, so those that are watched must not die during the pass.
         self._alive: list[Tensor] = []
 
     def __torch_function__(
@@ -106,22 +111,29 @@ class Watch(TorchFunctionMode):
         """Handles one torch call (PyTorch calls this; the mode is off meanwhile)."""
         kwargs = kwargs or {}
         call = rectifiers.recognise(func, args, kwargs)
-        subject = args[0] if args else kwargs.get("input")
-        if call is not None and isinstance(subject, Tensor) and subject.requires_grad and torch.is_grad_enabled():
-            return self._rectifier(call, func, args, kwargs, subject)
-        if func in _CONVOLUTIONS or func in _BATCH_NORMS or func in _NORMS or func in _LINEAR:
+        if call is not None and torch.is_grad_enabled():
+            if call.subject.requires_grad:
+                return self._rectifier(call)
+            if is_functorch_wrapped_tensor(call.subject):
+                raise TargetError(
+                    f"a rectifier runs inside torch.func (vmap, grad) at {_caller()}, where its gradient cannot be "
+                    "guided: call the network without it"
+                )
+        if func in layers.KINDS:
             return self._layer(func, args, kwargs)
+        subject = args[0] if args else kwargs.get("input")
         written = _written(func, args, kwargs)
         if written is not None:
             self._save_before_write(written)
         if func in _RECURRENT and isinstance(subject, Tensor) and subject.is_cuda:
             with torch.backends.cudnn.flags(enabled=False):  # cuDNN's recurrences refuse to go back in evaluation mode
                 return func(*args, **kwargs)
-        result = view(func, args, kwargs) if func is Tensor.view else func(*args, **kwargs)
+        result = self._view(func, args, kwargs) if func in VIEWS else func(*args, **kwargs)
         if self._bytes and self.leaf is None:
-            self._follow_bytes(args, kwargs, result)
+            result = self._follow_bytes(args, kwargs, result)
         if func in _POOLS or func in _PASSES:
-            self._inherit(subject, result[0] if isinstance(result, tuple) else result)
+            first = result[0] if isinstance(result, tuple) else result
+            self._remember(first, self._sources_of(subject))
         if isinstance(subject, Tensor) and subject.requires_grad:
             self._note_cut(func, result)
         return result
@@ -129,85 +141,85 @@ class Watch(TorchFunctionMode):
     # -- layers ------------------------------------------------------------------------------------------------
 
     def _layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        subject, weight, bias = _operands(func, args, kwargs)
+        named, kind = layers.arguments(func, args, kwargs), layers.KINDS[func]
         args = laid_out(func, args)
-        fast = torch.is_grad_enabled() and isinstance(subject, Tensor) and subject.requires_grad
-        phased = strided_conv2d(args, kwargs) if fast and func in _CONVOLUTIONS_2D else None
+        subject = named.get("input")
+        followed = isinstance(subject, Tensor) and subject.requires_grad
+        phased = strided_conv2d(func, args, kwargs) if followed and torch.is_grad_enabled() else None
         result: Tensor = func(*args, **kwargs) if phased is None else phased
-        if not result.requires_grad:
-            if isinstance(subject, Tensor) and subject.requires_grad:
+        if not result.requires_grad or not torch.is_grad_enabled():
+            if followed:
                 self._note_cut(func, result)
             return result
-        kind: Kind = "conv" if func in _CONVOLUTIONS else "linear" if func in _LINEAR else "norm"
-        anchor = weight if isinstance(weight, Tensor) else _argument(func, args, kwargs, "running_mean")
+        weight = named.get("weight")
         call = Call(
-            name=self._name(anchor, kind),
+            name=self._sized(
+                self._names.of(named.get("running_mean") if weight is None else weight, kind), kind, result
+            ),
             kind=kind,
             output=Point(get_gradient_edge(result), result.detach()),
-            bias=bias if func not in _BATCH_NORMS else _effective_bias(func, args, kwargs),
+            bias=layers.bias(func, named, result),
             shape=result.shape,
+            spatial=layers.has_height_and_width(func, named, result),
         )
-        if call.bias is not None and kind != "linear" and call.bias.ndim == 1 and result.ndim > 2:
-            call.bias = call.bias.view(-1, *[1] * (result.ndim - 2))
-        if self._sum_inputs and kind == "conv" and isinstance(subject, Tensor) and self._is_first(call):
-            call.input_sums = subject.detach().flatten(1).sum(dim=1)
+        if kind == "conv" and isinstance(subject, Tensor) and subject.requires_grad:
+            call.fed = Fed(get_gradient_edge(subject), subject.shape, subject.new_empty(0))
         self.calls.append(call)
         if kind != "linear":
-            sources = [call]
-            if kind == "norm" and isinstance(subject, Tensor):
-                sources += self._sources.get(id(subject), [])
-            self._remember(result, sources)
+            self._remember(result, [call, *(self._sources_of(subject) if kind == "norm" else ())])
             self._hold(call.output)
         return result
 
-    def _is_first(self, call: Call) -> bool:
-        return call.name == next((c.name for c in self.calls if c.kind == "conv"), call.name)
+    def _sized(self, name: str, kind: Kind, output: Tensor) -> str:
+        if kind == "linear" or output.ndim < 3:
+            return name
+        sizes = self._sizes.setdefault((kind, name), [])
+        size = output.shape[1:] if output.ndim == 3 else output.shape[2:]
+        if size not in sizes:
+            sizes.append(size)
+        return name if size == sizes[0] else f"{name}@{'x'.join(map(str, size))}"
 
-    def _name(self, anchor: Tensor | None, kind: Kind) -> str:
-        if anchor is not None and id(anchor) in self._names:
-            return self._names[id(anchor)]
-        for index, (name, shape) in enumerate(self._parametrised):
-            if anchor is not None and shape == anchor.shape:
-                self._parametrised.append(self._parametrised.pop(index))
-                return name
-        return f"{kind}{1 + sum(c.kind == kind for c in self.calls)}"
-
-    def _rectifier(self, call: rectifiers.RectifierCall, func: Any, args: Any, kwargs: Any, subject: Tensor) -> Tensor:
-        sources = self._sources.get(id(subject), [])
-        if call.in_place:
-            for source in sources:  # the raw output ceases to be; only its gradient is of use now
-                self._release(source.output)
-            self._save_before_write(subject)
-        output, kept = rectifiers.rectify(call, func, args, kwargs, self._back)
+    def _rectifier(self, call: rectifiers.RectifierCall) -> Tensor:
+        output, kept = rectifiers.rectify(call, self._back)
         point = Point(get_gradient_edge(output), output.detach())
-        for source in sources:
+        for source in self._sources_of(call.subject):
             source.rectified.append(point)
-        if call.in_place:
-            self._sources.pop(id(subject), None)
-        self._hold(point)
         self._hold(kept)
-        self._alive.append(output)
+        if call.in_place:
+            self._save_before_write(call.subject)
+            return call.subject.copy_(output)
+        self._hold(point)
         return output
 
     # -- what is followed from tensor to tensor --------------------------------------------------------------
 
-    def _remember(self, tensor: Tensor, sources: list[Call]) -> None:
-        self._sources[id(tensor)] = sources
-        self._alive.append(tensor)
+    def _sources_of(self, tensor: Any) -> list[Call]:
+        if not self._sources or not isinstance(tensor, Tensor):
+            return []
+        return self._sources.get(_storage(tensor), {}).get(_geometry(tensor), [])
 
-    def _inherit(self, source: Any, result: Any) -> None:
-        sources = self._sources.get(id(source))
-        if sources and isinstance(result, Tensor) and result is not source:
-            self._remember(result, sources)
+    def _remember(self, tensor: Any, sources: list[Call]) -> None:
+        if sources and isinstance(tensor, Tensor):
+            self._sources.setdefault(_storage(tensor), {})[_geometry(tensor)] = sources
+            self._alive.append(tensor)
 
-    def _follow_bytes(self, args: Any, kwargs: Any, result: Any) -> None:
+    def _view(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        sources, before = self._sources_of(args[0]), _storage(args[0])
+        result: Tensor = view(func, args, kwargs)
+        if _storage(args[0]) != before:  # it was laid out anew
+            self._sources.pop(before, None)
+            self._remember(args[0], sources)
+        return result
+
+    def _follow_bytes(self, args: Any, kwargs: Any, result: Any) -> Any:
         if not isinstance(result, Tensor) or not any(id(t) in self._bytes for t in _tensors(args, kwargs)):
-            return
-        if result.is_floating_point():
-            self.leaf = result.requires_grad_()
-        else:
-            self._bytes.add(id(result))
+            return result
         self._alive.append(result)
+        if result.is_floating_point():
+            self.leaf = result.detach().requires_grad_()
+            return self.leaf.clone()  # the network may write into it
+        self._bytes.add(id(result))
+        return result
 
     def _note_cut(self, func: Any, result: Any) -> None:
         if len(self.cuts) >= 4:
@@ -216,53 +228,28 @@ class Watch(TorchFunctionMode):
             self.cuts.append(f"{_CUTS[func]} at {_caller()}")
         elif not torch.is_grad_enabled() and isinstance(result, Tensor) and result.is_floating_point():
             name = getattr(func, "__name__", str(func))
+            mode = "inference_mode" if torch.is_inference_mode_enabled() else "no_grad"
             if name != "__get__":
-                self.cuts.append(f"{name} under torch.no_grad() at {_caller()}")
+                self.cuts.append(f"{name} under torch.{mode}() at {_caller()}")
 
     # -- values that later writes must not change ------------------------------------------------------------
 
     def _hold(self, holder: Any) -> None:
-        self._held.setdefault(holder.value.untyped_storage().data_ptr(), []).append(holder)
-
-    def _release(self, point: Point) -> None:
-        if point.value is not None:
-            holders = self._held.get(point.value.untyped_storage().data_ptr(), [])
-            if point in holders:
-                holders.remove(point)
-            point.value = None
+        self._held.setdefault(_storage(holder.value), []).append(holder)
 
     def _save_before_write(self, tensor: Tensor) -> None:
-        for holder in self._held.pop(tensor.untyped_storage().data_ptr(), []):
+        storage = _storage(tensor)
+        self._sources.pop(storage, None)
+        for holder in self._held.pop(storage, []):
             holder.value = holder.value.clone()
 
 
-def _named_weights(model: nn.Module) -> Iterator[tuple[int, str]]:
-    for name, module in model.named_modules():
-        for attribute in ("weight", "running_mean"):
-            tensor = module.__dict__.get(attribute)
-            if tensor is None:
-                tensor = module._parameters.get(attribute)
-            if tensor is None:
-                tensor = module._buffers.get(attribute)
-            if isinstance(tensor, Tensor):
-                yield id(tensor), _clean(name)
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
-def _parametrised(model: nn.Module) -> Iterator[tuple[str, torch.Size]]:
-    """Layers whose weight is computed at each call (weight or spectral norm), told apart by shape and order."""
-    for name, module in model.named_modules():
-        parametrizations = getattr(module, "parametrizations", None)
-        if parametrizations is not None and "weight" in parametrizations:
-            yield (
-                _clean(name),
-                parametrizations["weight"].original.shape
-                if hasattr(parametrizations["weight"], "original")
-                else parametrizations["weight"].original1.shape,
-            )
-
-
-def _clean(name: str) -> str:
-    return name.replace("_orig_mod.", "").replace("._orig_mod", "") or "model"
+def _geometry(tensor: Tensor) -> Any:
+    return tensor.storage_offset(), tensor.shape, tensor.stride()
 
 
 def _tensors(args: Any, kwargs: Any) -> Iterator[Tensor]:
@@ -273,55 +260,6 @@ def _tensors(args: Any, kwargs: Any) -> Iterator[Tensor]:
             yield from (v for v in value if isinstance(v, Tensor))
 
 
-_BATCH_NORM_ORDER: dict[Any, tuple[str, ...]] = {
-    F.batch_norm: ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
-    torch.batch_norm: ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
-    F.layer_norm: ("input", "normalized_shape", "weight", "bias", "eps"),
-    torch.layer_norm: ("input", "normalized_shape", "weight", "bias", "eps"),
-    F.group_norm: ("input", "num_groups", "weight", "bias", "eps"),
-    torch.group_norm: ("input", "num_groups", "weight", "bias", "eps"),
-    F.instance_norm: ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps"),
-    torch.instance_norm: (
-        "input",
-        "weight",
-        "bias",
-        "running_mean",
-        "running_var",
-        "use_input_stats",
-        "momentum",
-        "eps",
-    ),
-}
-_PLAIN_ORDER = ("input", "weight", "bias")
-
-
-def _argument(func: Any, args: Any, kwargs: Any, name: str) -> Any:
-    order = _BATCH_NORM_ORDER.get(func, _PLAIN_ORDER)
-    if name in kwargs:
-        return kwargs[name]
-    index = order.index(name) if name in order else len(args)
-    return args[index] if index < len(args) else None
-
-
-def _operands(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Tensor | None]:
-    subject, weight, bias = (_argument(func, args, kwargs, name) for name in ("input", "weight", "bias"))
-    return subject, weight, bias.detach() if isinstance(bias, Tensor) else None
-
-
-def _effective_bias(func: Any, args: Any, kwargs: Any) -> Tensor | None:
-    """What a batch norm adds to its scaled input: beta - gamma * mean / sqrt(var + eps)."""
-    mean, variance, gamma, beta = (
-        _argument(func, args, kwargs, name) for name in ("running_mean", "running_var", "weight", "bias")
-    )
-    beta = beta.detach() if isinstance(beta, Tensor) else None
-    if mean is None or _argument(func, args, kwargs, "training"):
-        return beta  # statistics of the batch: no constant is added but beta
-    eps = _argument(func, args, kwargs, "eps")
-    shift: Tensor = mean / (variance + (1e-5 if eps is None else eps)).sqrt()
-    shift = shift if gamma is None else shift * gamma.detach()
-    return -shift if beta is None else beta - shift
-
-
 _IN_PLACE_DUNDERS = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "__setitem__", "__idiv__"}
 
 
@@ -330,6 +268,8 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor
     out = kwargs.get("out")
     if isinstance(out, Tensor):
         return out
+    if func in _PASSES or func is Tensor.requires_grad_:
+        return None
     name = getattr(func, "__name__", "")
     in_place = name in _IN_PLACE_DUNDERS or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace")
     return args[0] if in_place and args and isinstance(args[0], Tensor) else None
