@@ -12,8 +12,8 @@ from policyscope.errors import TargetError
 from policyscope.saliency import plan, targets
 from policyscope.saliency.full_grad import WEIGHT_OF_VARIANT, Completeness, completeness, layer_weights
 from policyscope.saliency.perturbation import Regions, noise_saliency, perturbed_outputs, sarfa
+from policyscope.saliency.record import differentiating, evaluating, record
 from policyscope.saliency.targets import Selection
-from policyscope.saliency.trace import differentiating, evaluating, record
 
 
 class Attributions(dict[str, Tensor]):

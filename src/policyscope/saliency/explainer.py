@@ -16,8 +16,9 @@ from policyscope.episodes.episode import Episode
 from policyscope.errors import ProtocolError, TargetError
 from policyscope.saliency import full_grad, perturbation, plan, targets
 from policyscope.saliency.maps import Panel, weights_column
+from policyscope.saliency.record import differentiating, evaluating, record
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
-from policyscope.saliency.trace import Trace, differentiating, evaluating, record
+from policyscope.saliency.trace import Trace
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -7,6 +7,7 @@ time-distributed networks, where every frame is rescaled by itself.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,7 +167,10 @@ def completeness(trace: Trace, target: Tensor) -> Completeness:
             term = call.bias * gradient
             term = term.flatten(1).sum(dim=1) if term.ndim > 1 else term.sum(dim=0, keepdim=True)
             terms.setdefault(call.name, []).append(term)
-    biases = {name: trace.by_state(rows).sum(dim=1) for name, rows in terms.items()}
+    biases: dict[str, Tensor] = {}
+    for name, rows in terms.items():
+        with suppress(TargetError):  # rows that are of no state in particular: their bias is part of the remainder
+            biases[name] = trace.by_state(rows).sum(dim=1)
     return Completeness(target.detach(), (trace.leaf.detach() * gradients.input).flatten(1).sum(dim=1), biases)
 
 

@@ -1,7 +1,7 @@
 """Which rows of a layer belong to which state and lag, where a network has turned frames into rows.
 
 Frames may be laid out batch first, time first, one after the other or backwards, and pictures may be copied; nothing
-in the rows tells. So gradients do: a weight is put on each row of a convolution's input, and by what factor it comes
+in the rows tells. So gradients do: a weight is put on each row of a layer's input, and by what factor it comes
 out at a frame of the network's input tells which row the frame became.
 """
 
@@ -62,7 +62,7 @@ def order_of_rows(leaf: Tensor, lags: int, calls: Sequence[Call], counts: tuple[
 
 
 def _fed(calls: Sequence[Call], counts: tuple[int, ...]) -> list[Fed]:
-    """What the first convolution was given that ran on as many rows."""
+    """What the first layer was given that ran on as many rows."""
     layers: dict[str, list[Fed]] = {}
     for call in calls:
         if call.fed is not None:
@@ -80,7 +80,7 @@ def _factors(leaf: Tensor, fed: list[Fed], weights: Tensor, units: int) -> Tenso
 
     Args:
         leaf: The explained input.
-        fed: The convolution's inputs, their rows in the order of ``weights``.
+        fed: The layer's inputs, their rows in the order of ``weights``.
         weights: A factor for each row.
         units: Axes of the leaf that count frames: 1 for (B,), 2 for (B, lags).
     """

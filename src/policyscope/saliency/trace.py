@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 from policyscope.errors import TargetError
 from policyscope.saliency.layers import Kind
 from policyscope.saliency.order import order_of_rows
 from policyscope.saliency.rectifiers import Backward, Point, Rule
-from policyscope.saliency.watch import Call, Watch
+from policyscope.saliency.watch import Call
 
 
 @dataclass
@@ -83,7 +78,7 @@ class Trace:
         name = names[layer - 1] if isinstance(layer, int) and 1 <= layer <= len(names) else layer
         calls = [call for call in self.calls if call.kind == "conv" and call.name == name]
         if not names and self.cuts:
-            raise TargetError(_cut_message(self.cuts))
+            raise TargetError(cut_message(self.cuts))
         if not calls:
             known = ", ".join(f"{i} ({n})" for i, n in enumerate(names, start=1)) or "none: no convolution ran"
             raise TargetError(f"no layer {layer!r} ran between the input and the output; there are: {known}")
@@ -124,7 +119,7 @@ class Trace:
     def _go_back(self, target: Tensor, rule: Rule, points: list[Point]) -> Gradients:
         unique = list({id(p): p for p in points}.values())
         if not target.requires_grad:
-            raise TargetError(_cut_message(self.cuts))
+            raise TargetError(cut_message(self.cuts))
         edges = [get_gradient_edge(self.leaf), *(p.edge for p in unique)]
         self.back.rule = rule
         try:
@@ -139,7 +134,7 @@ class Trace:
         finally:
             self.back.rule = "standard"
         if first is None:
-            raise TargetError(_cut_message(self.cuts))
+            raise TargetError(cut_message(self.cuts))
         return Gradients(first, {id(p): g for p, g in zip(unique, others, strict=True)})
 
     # -- rows to states ----------------------------------------------------------------------------------------
@@ -173,7 +168,8 @@ class Trace:
         """
         lags = self.lags or 1
         if values.shape[1] % lags == 0:
-            return values.unflatten(1, (lags, -1))
+            grouped: Tensor = values.unflatten(1, (lags, -1))
+            return grouped
         return values.unsqueeze(1).expand(-1, lags, *values.shape[1:])
 
     def captured_stream(self, path: str) -> Tensor:
@@ -188,134 +184,8 @@ class Trace:
         return values if len(values) == self.states else self.by_state([values])
 
 
-def _cut_message(cuts: list[str]) -> str:
+def cut_message(cuts: list[str]) -> str:
+    """What to say where no gradient reaches the input."""
     if cuts:
         return f"no gradient of the target reaches the input: it is cut by {' and by '.join(cuts[:2])}"
     return "no gradient of the target reaches the input: the target does not depend on it"
-
-
-@contextmanager
-def differentiating() -> Iterator[None]:
-    """Gradients on, whatever the caller has switched off."""
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
-
-
-_evaluating: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
-_evaluating_lock = threading.Lock()
-
-
-@contextmanager
-def evaluating(model: nn.Module | None) -> Iterator[None]:
-    """Evaluation mode for the duration, then as it was; threads may overlap on one model or on parts of it."""
-    if model is None:
-        yield
-        return
-    # A module that was in training mode is counted by all who need it in evaluation mode; the last one puts it back.
-    with _evaluating_lock:
-        ours = [module for module in model.modules() if module.training or module in _evaluating]
-        for module in ours:
-            _evaluating[module] = _evaluating.get(module, 0) + 1
-            module.training = False
-    try:
-        yield
-    finally:
-        with _evaluating_lock:
-            for module in ours:
-                count = _evaluating.pop(module)
-                if count > 1:
-                    _evaluating[module] = count - 1
-                else:
-                    module.training = True
-
-
-@contextmanager
-def _captured(model: nn.Module | None, paths: tuple[str, ...], into: dict[str, Tensor]) -> Iterator[None]:
-    """Keeps the outputs of named inner modules; the hooks live for one pass and hear one thread."""
-    if not paths or model is None:
-        yield
-        return
-    thread, modules, handles = threading.get_ident(), dict(model.named_modules()), []
-
-    def keep(path: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            first = next((o for o in output if isinstance(o, Tensor)), None) if isinstance(output, tuple) else output
-            if threading.get_ident() == thread and isinstance(first, Tensor):
-                into[path] = first
-
-        return hook
-
-    try:
-        for path in paths:
-            handles.append(modules[path].register_forward_hook(keep(path)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def record(
-    call: Callable[[Tensor], Any],
-    inputs: Tensor,
-    model: nn.Module | None,
-    *,
-    lags: int = 0,
-    positive_inputs: bool = False,
-    capture: tuple[str, ...] = (),
-) -> Trace:
-    """Runs one forward pass under watch.
-
-    Args:
-        call: Takes the explained input and runs the network on it.
-        inputs: (B, …) or, time-distributed, (B, lags, …). Integers are explained at the first float made of them.
-        model: The module whose layers are named, put into evaluation mode for the pass.
-        lags: Number of frames on the input's second axis when it is time-distributed; 0 else.
-        positive_inputs: The guided rule's paper-faithful option (see ``rectifiers``).
-        capture: Module paths whose outputs are kept.
-
-    Raises:
-        TargetError: If the model is scripted.
-    """
-    _refuse_scripted(model)
-    back = Backward(positive_inputs=positive_inputs)
-    with differentiating(), evaluating(model), _eagerly():
-        raw = None
-        if inputs.is_floating_point():
-            inputs = inputs.clone() if inputs.is_inference() else inputs
-            leaf = inputs.detach().requires_grad_()
-            fed = leaf.clone()  # the network may write into what it is given
-        else:
-            leaf, fed, raw = None, inputs, inputs
-        watch = Watch(model, back, raw)
-        captured: dict[str, Tensor] = {}
-        try:
-            with _captured(model, capture, captured), watch:
-                outputs = call(fed)
-        except RuntimeError as error:
-            if watch.cuts and "Inference tensors" in str(error):
-                raise TargetError(_cut_message(watch.cuts)) from error
-            raise
-    leaf = watch.leaf if leaf is None else leaf
-    if leaf is None:
-        raise TargetError("the network made no float of its integer input: nothing can be explained")
-    if leaf.ndim != inputs.ndim:
-        raise TargetError(
-            f"the first float that the network makes of its input {tuple(inputs.shape)} has another number of axes, "
-            f"{tuple(leaf.shape)}: give it that float as input, and what follows it as forward="
-        )
-    return Trace(leaf, outputs, watch.calls, watch.cuts, lags, back, captured)
-
-
-def _eagerly() -> AbstractContextManager[Any]:
-    """Compiled modules run as they were written: a compiled one would silently return plain gradients."""
-    # Nothing has been compiled where the compiler was not imported, which takes seconds.
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
-
-
-def _refuse_scripted(model: nn.Module | None) -> None:
-    for name, module in model.named_modules() if model is not None else ():
-        if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
-            raise TargetError(
-                f"{name or 'the model'} is scripted (torch.jit): its rectifiers cannot be seen; "
-                "explain the module it was made from"
-            )

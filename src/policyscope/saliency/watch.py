@@ -44,7 +44,7 @@ _CUTS = {
 
 @dataclass(frozen=True)
 class Fed:
-    """What a convolution was given: the place in the graph, and how to make a gradient for it."""
+    """What a layer was given: the place in the graph, and how to make a gradient for it."""
 
     edge: GradientEdge
     shape: torch.Size
@@ -62,7 +62,7 @@ class Call:
         bias: The (effective) bias that was added in z, shaped to be multiplied with z; None without one.
         shape: z's shape, rows first.
         spatial: Whether z has channels, height and width.
-        fed: A convolution's input.
+        fed: Its input; None where that has no gradient.
         rectified: Outputs of the rectifiers that z reaches through normalisation and pooling alone.
     """
 
@@ -162,7 +162,7 @@ class Watch(TorchFunctionMode):
             shape=result.shape,
             spatial=layers.has_height_and_width(func, named, result),
         )
-        if kind == "conv" and isinstance(subject, Tensor) and subject.requires_grad:
+        if isinstance(subject, Tensor) and subject.requires_grad:
             call.fed = Fed(get_gradient_edge(subject), subject.shape, subject.new_empty(0))
         self.calls.append(call)
         if kind != "linear":
