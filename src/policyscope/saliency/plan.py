@@ -143,18 +143,22 @@ def compute(
             trace.gradients(target, rule, _points(trace, asked, [layer, *other_layers]))
     computed: dict[str, Tensor] = {}
     small: dict[str, Tensor] = {}
-    for name in wanted:
-        function = METHODS[name].variants.get(variants.get(name, "default"), METHODS[name].function)
-        if function is not None:
-            raw = function(trace, target, layer)
-            layered = METHODS[name].shape == "layer"
-            computed[name] = to_size(raw, trace.image_size) if layered and (resize or name in parts) else raw
-            if layered and not resize and name in names:
-                small[name] = raw
-    for name in names:
-        factors = METHODS[name].parts
-        if factors:
-            computed[name] = _product(computed[factors[0]], computed[factors[1]], variants.get(name) == PRODUCT_VARIANT)
+    # Where the caller's autocast would round the maps.
+    with torch.autocast(trace.leaf.device.type, enabled=False):
+        for name in wanted:
+            function = METHODS[name].variants.get(variants.get(name, "default"), METHODS[name].function)
+            if function is not None:
+                raw = function(trace, target, layer)
+                layered = METHODS[name].shape == "layer"
+                computed[name] = to_size(raw, trace.image_size) if layered and (resize or name in parts) else raw
+                if layered and not resize and name in names:
+                    small[name] = raw
+        for name in names:
+            factors = METHODS[name].parts
+            if factors:
+                computed[name] = _product(
+                    computed[factors[0]], computed[factors[1]], variants.get(name) == PRODUCT_VARIANT
+                )
     return {name: small.get(name, computed[name]) for name in names}
 
 

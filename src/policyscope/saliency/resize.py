@@ -18,7 +18,8 @@ def to_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
         return maps
     rows = _matrix(height, size[0], maps)
     columns = rows if (width, size[1]) == (height, size[0]) else _matrix(width, size[1], maps)
-    return torch.matmul(torch.matmul(rows, maps), columns.T)
+    with torch.autocast(maps.device.type, enabled=False):  # a caller's would round
+        return torch.matmul(torch.matmul(rows, maps), columns.T)
 
 
 def _matrix(source: int, wanted: int, like: Tensor) -> Tensor:
