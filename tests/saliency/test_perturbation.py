@@ -2,6 +2,7 @@
 
 import networks
 import numpy as np
+import pytest
 import torch
 from networks import make, states
 from scipy.ndimage import gaussian_filter
@@ -86,3 +87,61 @@ def test_what_the_network_does_not_see_is_not_salient():
     regions = Regions(step=1, sigma=1.0, blur=1.0)
     given = ps.attribute(make(LeftHalf), states(), ["noise_saliency"], target=0, regions=regions)["noise_saliency"]
     assert given[..., 18:].max() < 1e-6 * given.max()
+
+
+class Scaled(networks.Modules):
+    def forward(self, x):
+        return super().forward(x * 2 - 0.1)
+
+
+class ReadsItsInputTwice(networks.Modules):
+    def forward(self, x):
+        return super().forward(x) + x.mean((1, 2, 3))[:, None]
+
+
+class JoinsItsInput(networks.Modules):
+    def forward(self, x):
+        return super().forward(torch.cat([x[:, :2], x[:, 2:]], dim=1))
+
+
+class TwoBodies(networks.Modules):
+    def __init__(self):
+        super().__init__()
+        self.other = torch.nn.Conv2d(3, 5, 22)
+
+    def forward(self, x):
+        return super().forward(x) + self.other(x).flatten(1)
+
+
+class Circular(networks.Modules):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(3, 6, 4, 2, padding=1, padding_mode="circular")
+        self.fc1 = torch.nn.Linear(8 * 9 * 9, 16)
+
+
+class Depthwise(networks.Modules):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(3, 6, 4, 2, groups=3)
+
+
+@pytest.mark.parametrize("kind", [Scaled, ReadsItsInputTwice, JoinsItsInput, TwoBodies, Circular, Depthwise])
+def test_whatever_a_network_does_with_its_input_it_sees_the_perturbed_one(kind):
+    network, x = make(kind), states(2)
+    given = ps.attribute(network, x, ["noise_saliency"], target=0)["noise_saliency"]
+    for index in range(2):
+        wanted = scores(network, x[index].numpy(), 5, noise)
+        assert torch.allclose(given[index], wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_what_reads_its_input_unseen_sees_the_perturbed_one_too():
+    class Unseen(networks.Modules):
+        def forward(self, x):
+            with torch._C.DisableTorchFunction():
+                doubled = x * 2
+            return super().forward(x) + doubled.mean((1, 2, 3))[:, None]
+
+    network, x = make(Unseen), states(1)
+    given = ps.attribute(network, x, ["noise_saliency"], target=0)["noise_saliency"]
+    assert torch.allclose(given[0], scores(network, x[0].numpy(), 5, noise), rtol=1e-9, atol=1e-12)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
-_CONVOLUTIONS = (torch.conv2d, F.conv2d)
+CONVOLUTIONS = (torch.conv2d, F.conv2d)
 VIEWS = (Tensor.view, Tensor.view_as)
 
 
@@ -33,44 +33,9 @@ class ChannelsLast(TorchFunctionMode):
         return func(*laid_out(func, args), **(kwargs or {}))
 
 
-class Differing(ChannelsLast):
-    """Runs a network on rows that differ from a few states in some channels only.
-
-    A convolution is linear: the first one is worked out once for each state, and for each row on the channels that
-    differ. It is recognised by being given the very tensor of rows; any other network is run as usual.
-
-    Args:
-        rows: (B * n, C, H, W), n of each state.
-        states: (B, C, H, W).
-        difference: (B, n, c, H, W), what the rows have more than the states in the channels that differ.
-        channels: Which those are.
-    """
-
-    def __init__(self, rows: Tensor, states: Tensor, difference: Tensor, channels: slice) -> None:
-        super().__init__()
-        self._rows, self._states, self._difference, self._channels = rows, states, difference, channels
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Handles one torch call (PyTorch calls this; the mode is off meanwhile)."""
-        kwargs = kwargs or {}
-        if func in _CONVOLUTIONS and args and args[0] is self._rows:
-            given = _named(args, kwargs)
-            if given.get("groups", 1) == 1:
-                weight = given.pop("weight")
-                given.pop("input")
-                whole = func(self._states, weight, **given)
-                given["bias"] = None
-                rows = func(self._difference.flatten(0, 1), weight[:, self._channels], **given)
-                rows.unflatten(0, self._difference.shape[:2]).add_(whole.unsqueeze(1))
-                return rows.contiguous(memory_format=torch.channels_last)
-        return super().__torch_function__(func, types, args, kwargs)
-
-
 def laid_out(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments of a torch call, with the input of a batch's convolution laid out channels-last."""
-    if function not in _CONVOLUTIONS or not args or not isinstance(args[0], Tensor):
+    if function not in CONVOLUTIONS or not args or not isinstance(args[0], Tensor):
         return args
     x = args[0]
     if x.ndim != 4 or len(x) == 1 or x.device.type != "cpu":
@@ -98,9 +63,9 @@ def strided_conv2d(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     Parameters get no gradient, for an explanation never asks for one; a weight that was computed may depend on the
     input and is left to PyTorch, as is what autocast would cast.
     """
-    if function not in _CONVOLUTIONS:
+    if function not in CONVOLUTIONS:
         return None
-    given = _named(args, kwargs)
+    given = named_arguments(args, kwargs)
     x, weight, bias = given["input"], given["weight"], given.get("bias")
     if weight.grad_fn is not None or (bias is not None and bias.grad_fn is not None):
         return None
@@ -117,7 +82,7 @@ def strided_conv2d(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     return result
 
 
-def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``conv2d`` by name."""
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
     return {**dict(zip(names, args, strict=False)), **kwargs}

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from policyscope.saliency.convolution import ChannelsLast, Differing
+from policyscope.saliency.convolution import ChannelsLast
+from policyscope.saliency.differing import run_copies, run_differing
+from policyscope.saliency.record import eagerly
 from policyscope.saliency.resize import to_size
 
 
@@ -33,7 +36,7 @@ class Regions:
     step: int = 5
     sigma: float = 5.0
     blur: float = 3.0
-    batch: int = 512
+    batch: int = 100
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of the grid on an image of this size."""
@@ -88,31 +91,28 @@ def perturbed_outputs(
     size = (inputs.shape[-2], inputs.shape[-1])
     masks = regions.masks(size, inputs)
     everyone = torch.arange(len(inputs), device=inputs.device)
-    outputs = []
-    with torch.no_grad():
+    outputs: list[Tensor] = []
+    linear = inputs.ndim == 4 and isinstance(frame[0], slice)
+    with torch.no_grad(), eagerly():
         with ChannelsLast():
             base = _rows(pick(call(inputs, everyone)), len(inputs))
         picture = inputs[(slice(None), *frame)]
         change = (gaussian_blur(picture, regions.blur) - picture).unsqueeze(1)
         for region in masks.split(max(1, regions.batch // len(inputs))):
             difference = change * region.view(-1, *[1] * (change.ndim - 4), *size)
-            rows = _copies(inputs, len(region))
-            rows[(slice(None), slice(None), *frame)] += difference
-            flat = rows.flatten(0, 1)
-            alike = inputs.ndim == 4 and isinstance(frame[0], slice)
-            with Differing(flat, inputs, difference, frame[0]) if alike else ChannelsLast():
-                answer = pick(call(flat, everyone.repeat_interleave(len(region))))
-            outputs.append(_rows(answer, len(flat)).view(len(rows), len(region), -1))
+            run = partial(_answer, call, pick, everyone.repeat_interleave(len(region)))
+            if linear:
+                answer, linear = run_differing(run, inputs, difference, frame[0])
+            else:
+                answer = run_copies(run, inputs, difference, frame)
+            outputs.append(answer.view(len(inputs), len(region), -1))
     return base, torch.cat(outputs, dim=1)
 
 
-def _copies(inputs: Tensor, count: int) -> Tensor:
-    """(B, count, …): each state ``count`` times, a batch of pictures laid out channels-last for the convolution."""
-    if inputs.ndim != 4:
-        return inputs.unsqueeze(1).expand(-1, count, *inputs.shape[1:]).clone()
-    innermost = inputs.movedim(1, -1).contiguous()
-    copies = innermost.new_empty(len(inputs), count, *innermost.shape[1:])
-    return copies.copy_(innermost.unsqueeze(1)).movedim(-1, 2)
+def _answer(
+    call: Callable[[Tensor, Tensor], Any], pick: Callable[[Any], Tensor], index: Tensor, rows: Tensor
+) -> Tensor:
+    return _rows(pick(call(rows, index)), len(index))
 
 
 def _rows(values: Tensor, count: int) -> Tensor:

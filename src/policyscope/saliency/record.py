@@ -102,7 +102,7 @@ def record(
     """
     _refuse_scripted(model)
     back = Backward(positive_inputs=positive_inputs)
-    with differentiating(), evaluating(model), _eagerly():
+    with differentiating(), evaluating(model), eagerly():
         raw = None
         if inputs.is_floating_point():
             inputs = inputs.clone() if inputs.is_inference() else inputs
@@ -130,7 +130,7 @@ def record(
     return Trace(leaf, outputs, watch.calls, watch.cuts, lags, back, captured)
 
 
-def _eagerly() -> AbstractContextManager[Any]:
+def eagerly() -> AbstractContextManager[Any]:
     """Compiled modules run as they were written: a compiled one would silently return plain gradients."""
     # Nothing has been compiled where the compiler was not imported, which takes seconds.
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
