@@ -362,24 +362,28 @@ def test_inference_tensors_beside_the_explained_one_are_taken():
     assert torch.equal(given["gradient"], ps.attribute(network, X, ["gradient"], target=1)["gradient"])
 
 
-def test_threads_that_share_a_part_leave_it_in_training_mode_and_evaluate_it_meanwhile():
-    shared, started, go_on, results = built(Body).train(), threading.Event(), threading.Event(), []
+def test_threads_that_share_a_part_evaluate_it_until_the_last_has_finished():
+    shared, started, go_on, modes = built(Body).train(), threading.Event(), threading.Event(), []
 
-    def slow(x):
+    def late(x):
         started.set()
         go_on.wait(10)
-        results.append(shared.training)
+        modes.append(shared.training)
         return shared(x)
 
     thread = threading.Thread(
-        target=lambda: ps.attribute(nn.Sequential(shared), X, ["gradient"], target=1, forward=slow)
+        target=lambda: ps.attribute(nn.Sequential(shared), X, ["gradient"], target=1, forward=late)
     )
-    thread.start()
-    started.wait(10)
-    ps.attribute(shared, X, ["gradient"], target=1)
+
+    def early(x):
+        thread.start()
+        started.wait(10)
+        return shared(x)
+
+    ps.attribute(shared, X, ["gradient"], target=1, forward=early)
     go_on.set()
     thread.join()
-    assert results == [False]
+    assert modes == [False]
     assert shared.training
 
 

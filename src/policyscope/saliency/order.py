@@ -97,8 +97,8 @@ def _factors(leaf: Tensor, fed: list[Fed], weights: Tensor, units: int) -> Tenso
     )
     if plain is None or scaled is None:
         return None
-    plain, scaled = (g.double().flatten(units) for g in (plain, scaled))
-    factors = (scaled * plain).sum(dim=-1) / plain.square().sum(dim=-1)
+    plain, scaled = (g.flatten(units) if g.dtype.itemsize > 2 else g.float().flatten(units) for g in (plain, scaled))
+    factors = torch.linalg.vecdot(scaled, plain) / torch.linalg.vecdot(plain, plain)
     whole = factors.round()
     exact = bool(((factors - whole).abs() < 0.1).all())  # false for the NaN of a frame that has no gradient
     return whole.long().cpu() if exact else None
