@@ -297,7 +297,7 @@ def test_a_game_that_ale_py_lacks_is_told_with_those_like_it(refused: Callable[.
         (("--methods", "grad-cam"), "there are: gradient, guided_backprop, grad_cam,"),
         (("--variant", "full_grad_pp=red"), "it has: default, blog_code, blog_text"),
         (("--variant", "full_grad_pp"), "METHOD=VARIANT, such as full_grad_pp=blog_code"),
-        (("--policy", "sample"), "has q, value, advantage; try 'greedy'"),
+        (("--policy", "sample"), "has q, value, advantage; try --policy greedy"),
         (("--policy", "epsilon=2"), "'greedy', 'sample', or 'epsilon=' and a chance from 0 to 1"),
         (("--protocol", "modren"), "did you mean 'modern'"),
         (("--device", "toaster"), "no device toaster"),

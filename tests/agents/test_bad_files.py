@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
@@ -34,6 +36,18 @@ def test_a_missing_file_is_told_with_what_lies_beside_it(tmp_path: Path) -> None
     assert refusal(tmp_path / "agent.zip") == f"no file {tmp_path / 'agent.zip'}; {tmp_path} has other.zip"
 
 
+def test_a_folder_without_one_checkpoint_is_told_with_what_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    (folder / "ppo_2").mkdir(parents=True)
+    (folder / "ppo_1").mkdir()
+    assert refusal(folder).startswith(f"no file of {folder} is a checkpoint (.safetensors, .zip,")
+    assert refusal(folder).endswith("; it holds ppo_1/, ppo_2/")
+    assert refusal(folder / "ppo_1").endswith("; it is empty")
+    for name in ("last.zip", "best.zip"):
+        (folder / name).touch()
+    assert refusal(folder) == f"{folder} has several checkpoints: choose one, {folder}/FILE, of best.zip, last.zip"
+
+
 class Intruder:
     """Unpickling it would create a file."""
 
@@ -44,7 +58,7 @@ class Intruder:
         return os.mkdir, (str(self.mark),)
 
 
-@pytest.mark.parametrize("kind", ["torch", "legacy", "pickle", "gzip", "nested"])
+@pytest.mark.parametrize("kind", ["torch", "legacy", "pickle", "old pickle", "gzip", "nested", "zip", "pickle in zip"])
 def test_a_pickle_that_would_run_code_is_refused_and_never_run(tmp_path: Path, kind: str) -> None:
     mark, path = tmp_path / "intruded", tmp_path / "agent.pth"
     intruder = Intruder(mark)
@@ -54,15 +68,27 @@ def test_a_pickle_that_would_run_code_is_refused_and_never_run(tmp_path: Path, k
         torch.save({"state_dict": intruder}, path, _use_new_zipfile_serialization=False)
     elif kind == "pickle":
         path.write_bytes(pickle.dumps(intruder))
+    elif kind == "old pickle":
+        path.write_bytes(pickle.dumps(intruder, protocol=2))
     elif kind == "gzip":
-        buffer = io.BytesIO()
-        torch.save(intruder, buffer)
-        path.write_bytes(gzip.compress(buffer.getvalue(), 1))
+        path.write_bytes(gzip.compress(torch_file(intruder), 1))
+    elif kind in ("zip", "pickle in zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("data", "{}")
+            archive.writestr("policy.pth", torch_file(intruder) if kind == "zip" else pickle.dumps(intruder))
     else:
         torch.save({"network.0.weight": torch.zeros(2), "extra": intruder}, path)
-    text = refusal(path, game="breakout")
-    assert not mark.exists()
-    assert "not loaded" in text or "read safely" in text
+    for network in (None, nn.Linear(2, 2)):
+        text = refusal(path, game="breakout", network=network)
+        assert not mark.exists()
+        assert "so it was not loaded: save the network's state_dict" in text
+        assert ("plain pickle" if kind.startswith("pickle") else os.mkdir.__module__ + ".mkdir") in text
+
+
+def torch_file(saved: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    return buffer.getvalue()
 
 
 def test_truncated_files_are_told_as_such(tmp_path: Path, cleanrl_file: Path) -> None:
@@ -125,15 +151,35 @@ def test_a_device_that_there_is_not_is_told(cleanrl_file: Path) -> None:
     assert "no device" in refusal(cleanrl_file, device="toaster")
 
 
-@pytest.mark.parametrize("name", ["ckpt.199", "dqn_atari_jax.cleanrl_model", "params.msgpack", "orbax"])
+FLAX = {
+    "dqn_atari_jax.cleanrl_model": b"\x81\xa6params\x81\xa6Conv_0\x82\xa6kernel\xc7",
+    "ppo_atari_envpool_xla_jax.cleanrl_model": b"\x82\xa10\xde\x00\x1c\xa8exp_name\xd9\x20",
+    "many.cleanrl_model": b"\xde\x00\x14\xa2k0\x81\xa6params\x81",
+    "params.msgpack": b"\x81\xa6params\x81\xa6Conv_0\x82",
+    "ckpt.199": b"\x80\x04\x95",
+}
+
+
+@pytest.mark.parametrize("name", [*FLAX, "orbax", "dopamine"])
 def test_jax_checkpoints_say_what_to_do(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    if name == "orbax":
-        path.mkdir()
-        (path / "_CHECKPOINT_METADATA").write_text("{}")
+    if name in FLAX:
+        path.write_bytes(FLAX[name])
     else:
-        path.write_bytes(b"\x81\xa6params\x81\xa6Conv_0\x82")
+        path.mkdir()
+        held = ("_CHECKPOINT_METADATA",) if name == "orbax" else ("ckpt.199", "add_count_ckpt.199.gz")
+        for file in held:
+            (path / file).write_bytes(b"\x81\xa6params\x81")
     assert "JAX checkpoint: copy its arrays into a torch network" in refusal(path, game="breakout")
+
+
+def test_tensorflow_checkpoints_are_told_as_such_and_torch_ones_may_have_their_names(tmp_path: Path) -> None:
+    (tmp_path / "tf_ckpt-199.index").write_bytes(b"\0\0table")
+    assert "is a TensorFlow checkpoint" in refusal(tmp_path / "tf_ckpt-199.index", game="pong")
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4 * 84 * 84, 6))
+    for name in ("ckpt-1000.pt", "ckpt.1000"):
+        torch.save(network.state_dict(), tmp_path / name)
+        assert load_agent(tmp_path / name, game="pong", network=network).streams == ("q",)
 
 
 def test_a_bomb_in_gzip_is_not_unpacked(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from policyscope.agents import zoo
 from policyscope.agents.agent import Agent, ContinuousActions
 from policyscope.agents.formats.own import save_agent
-from policyscope.agents.hub import choose
+from policyscope.agents.hub import choose, first_sentence
 from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
 from policyscope.agents.networks.dqn import DuelingDQN
@@ -172,8 +172,52 @@ def test_the_one_checkpoint_of_a_repository_is_chosen() -> None:
     assert choose(["README.md", "replay.mp4", "dqn-Pong.zip"], "hf:a/b") == "dqn-Pong.zip"
     with pytest.raises(CheckpointError, match=r"choose one, hf:a/b:FILE, of x.zip, y.zip"):
         choose(["x.zip", "y.zip"], "hf:a/b")
-    with pytest.raises(CheckpointError, match=r"no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"no file of hf:a/b is a checkpoint \(.safetensors, .*; it holds README"):
         choose(["README.md"], "hf:a/b")
+    with pytest.raises(CheckpointError, match=r"hf:a/b is a checkpoint .*; it is empty"):
+        choose([], "hf:a/b")
+
+
+def test_a_repository_in_the_cache_is_found_where_the_hub_cannot_be_reached(
+    tmp_path: Path, cleanrl_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+
+    class NoRouteError(Exception):
+        """Of whichever HTTP library it is."""
+
+    def unreachable(repository: str) -> list[str]:
+        raise NoRouteError("[Errno -2] Name or service not known")
+
+    def local(repository: str, local_files_only: bool) -> str:
+        if repository == "nobody/nothing":
+            raise FileNotFoundError("Cannot find an appropriate cached snapshot folder")
+        return str(cleanrl_file.parent)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "list_repo_files", unreachable)
+    monkeypatch.setattr(hub, "snapshot_download", local)
+    monkeypatch.setattr(hub, "hf_hub_download", lambda repository, file: str(cleanrl_file.parent / file))
+    assert load_agent("hf:somebody/dqn-BreakoutNoFrameskip-v4").protocol.game == "breakout"
+    with pytest.raises(CheckpointError, match=r"not in the local cache: \[Errno -2\] Name or service not known$"):
+        load_agent("hf:nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "404 Client Error. (Request ID: Root=1-68;a-b)\n\nRepository Not Found for url: https://hf.co/api/models/a/b.\n"
+            "Please make sure you specified the correct `repo_id`.",
+            "Repository Not Found for url: https://hf.co/api/models/a/b",
+        ),
+        ("An error happened while trying " + "to locate the file " * 12 + "in v1.2 of it. Please check.", None),
+        ("504 Server Error. (Request ID: x)", "504 Server Error"),
+        ("", "ValueError"),
+    ],
+)
+def test_what_the_hub_says_is_told_in_its_first_whole_sentence(text: str, sentence: str | None) -> None:
+    assert first_sentence(ValueError(text)) == (sentence or text.removesuffix(". Please check."))
 
 
 def test_the_hub_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -20,53 +19,9 @@ from policyscope.agents.loading import load_agent
 from policyscope.errors import CheckpointError, ProtocolError
 
 sb3 = pytest.importorskip("stable_baselines3", reason="stable_baselines3, the oracle, is not installed")
+from sb3_models import Pictures, rewritten, same, saved, stacked, streams  # noqa: E402
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack  # noqa: E402
-
-STEER = spaces.Box(np.array([-1, 0, 0], np.float32), np.array([1, 2, 1], np.float32))
-
-
-class Pictures(gymnasium.Env):
-    """Noise of any space, for models that need an environment to be made."""
-
-    def __init__(self, observations: spaces.Space | None = None, actions: spaces.Space | None = None) -> None:
-        self.observation_space = observations or spaces.Box(0, 255, (84, 84, 1), np.uint8)
-        self.action_space = actions or spaces.Discrete(4)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        return self.observation_space.sample(), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        return self.observation_space.sample(), 0.0, False, False, {}
-
-
-def stacked() -> VecFrameStack:
-    return VecFrameStack(DummyVecEnv([Pictures]), 4)
-
-
-def coloured(actions: spaces.Space | None = None, side: int = 64) -> Pictures:
-    return Pictures(spaces.Box(0, 255, (side, side, 3), np.uint8), actions)
-
-
-def saved(model: Any, tmp_path: Path, name: str = "model") -> str:
-    # Fresh value and action heads are nearly zero, which would hide a wrong latent.
-    with torch.no_grad():
-        for key, value in model.policy.named_parameters():
-            if "features_extractor" not in key:
-                value.add_(0.05 * torch.randn_like(value))
-    model.policy.set_training_mode(False)
-    model.save(tmp_path / name)
-    return str(tmp_path / f"{name}.zip")
-
-
-def streams(agent: Any, observations: np.ndarray) -> dict[str, torch.Tensor]:
-    with torch.no_grad():
-        return agent(agent.prepare(observations))[0]
-
-
-def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    torch.testing.assert_close(ours, theirs.detach(), atol=1e-6, rtol=1e-6)
-    assert theirs.std() > 1e-4
 
 
 def test_a_dqn_gives_the_librarys_q_values(tmp_path: Path, frames: np.ndarray) -> None:
@@ -111,42 +66,6 @@ def test_an_actor_critic_gives_the_librarys_logits_and_values(
     same(ours["value"], model.policy.predict_values(observations))
     assert agent.facts["algorithm"] == kind
     assert agent.policy == "sample"
-
-
-def test_a_continuous_ppo_gives_means_within_its_bounds(tmp_path: Path) -> None:
-    model = sb3.PPO("CnnPolicy", coloured(STEER, 96))
-    agent = load_agent(saved(model, tmp_path), env="CarRacing-v3")
-    observations = np.random.default_rng(1).integers(0, 256, (2, 3, 96, 96), dtype=np.uint8)
-    theirs = model.policy.get_distribution(torch.as_tensor(observations)).distribution.mean
-    same(streams(agent, observations)["policy"], theirs)
-    assert agent.continuous is not None
-    assert (agent.continuous.low, agent.continuous.high) == ((-1.0, 0.0, 0.0), (1.0, 2.0, 1.0))
-    assert not agent.continuous.squash
-    assert (agent.protocol.env, agent.protocol.game, agent.protocol.colour) == ("CarRacing-v3", None, "rgb")
-    assert agent.policy == "greedy"
-
-
-@pytest.mark.parametrize("explored", [False, True])
-def test_a_sac_gives_its_means_before_tanh_and_the_least_of_its_critics(tmp_path: Path, explored: bool) -> None:
-    model = sb3.SAC("CnnPolicy", coloured(STEER), buffer_size=2, use_sde=explored, policy_kwargs={"net_arch": [32]})
-    agent = load_agent(saved(model, tmp_path), env="CarRacing-v3")
-    observations = np.random.default_rng(1).integers(0, 256, (2, 3, 64, 64), dtype=np.uint8)
-    tensors = torch.as_tensor(observations)
-    means = model.actor.get_action_dist_params(tensors)[0]
-    ours = streams(agent, observations)
-    same(ours["policy"], means)
-    same(ours["value"], torch.cat(model.critic(tensors, torch.tanh(means)), dim=1).min(dim=1, keepdim=True).values)
-    assert agent.continuous is not None
-    assert agent.continuous.squash
-
-
-@pytest.mark.parametrize("kind", ["TD3", "DDPG"])
-def test_a_td3s_squashed_means_are_the_librarys_actions(tmp_path: Path, kind: str) -> None:
-    model = getattr(sb3, kind)("CnnPolicy", coloured(STEER), buffer_size=2, policy_kwargs={"net_arch": [16, 16]})
-    agent = load_agent(saved(model, tmp_path), env="CarRacing-v3")
-    observations = np.random.default_rng(1).integers(0, 256, (2, 3, 64, 64), dtype=np.uint8)
-    same(torch.tanh(streams(agent, observations)["policy"]), model.actor(torch.as_tensor(observations)))
-    assert agent.facts["algorithm"] == kind
 
 
 @pytest.mark.parametrize(
@@ -293,15 +212,6 @@ def test_statistics_of_normalisation_are_asked_for_and_applied(tmp_path: Path, f
     assert load_agent(path, game="breakout", normalise="off").protocol.scale == 255.0
     (tmp_path / "config.yml").write_text("- - normalize\n  - '{''norm_obs'': False, ''norm_reward'': True}'\n")
     load_agent(path, game="breakout")
-
-
-def rewritten(path: str, target: Path, **members: bytes | None) -> Path:
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            contents = members.get(name.replace(".", "_"), old.read(name))
-            if contents is not None:
-                new.writestr(name, contents)
-    return target
 
 
 def test_a_zip_is_read_without_the_library_and_without_its_pickles(

@@ -210,5 +210,5 @@ def test_an_own_network_is_built_by_a_factory_and_filled_from_a_state_dict(
     ):
         with pytest.raises(PolicyscopeError, match=text):
             load_agent(path, network=wrong, game="pong")
-    with pytest.raises(CheckpointError, match=r"must be callable as wants_more\(observation_shape, actions\)"):
+    with pytest.raises(PolicyscopeError, match=r"must be callable as wants_more\(observation_shape, actions\)"):
         load_agent(path, network="own_network:wants_more", game="pong")

@@ -25,6 +25,7 @@ from policyscope.errors import CheckpointError
 LARGEST = 2 << 30
 """Bytes that a checkpoint may have when it is unpacked."""
 
+_INSTEAD = "save the network's state_dict alone (torch.save(network.state_dict(), path)) or use safetensors"
 _FREE = 64 << 20
 _RATIO = 100
 
@@ -145,6 +146,9 @@ def load_torch(file: Path | io.BytesIO, name: str) -> Any:
         file: A path, or contents in memory.
         name: What to call it in an error.
     """
+    # Torch itself never wrote pickles of later protocols bare.
+    if (head := _head(file))[:1] == b"\x80" and head[1:] > b"\x02":
+        raise CheckpointError(f"{name} is a plain pickle, which could run anything, so it was not loaded: {_INSTEAD}")
     if isinstance(file, io.BytesIO) and zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             _check_archive({info.filename: info for info in archive.infolist()}, name)
@@ -158,19 +162,21 @@ def load_torch(file: Path | io.BytesIO, name: str) -> Any:
     # A damaged file makes torch's readers fail in a dozen ways, none of which the user can tell apart.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{name} is truncated, damaged or no torch checkpoint ({reason[:120]})") from error
+        raise CheckpointError(f"{name} is truncated, damaged or no torch checkpoint ({reason})") from error
+
+
+def _head(file: Path | io.BytesIO) -> bytes:
+    if isinstance(file, io.BytesIO):
+        return file.getvalue()[:2]
+    with file.open("rb") as opened:
+        return opened.read(2)
 
 
 def _refusal(reason: str, name: str) -> str:
-    found = re.search(r"GLOBAL ([\w.]+)", reason) or re.search(
-        r"[Uu]nsupported (?:global|class|operand)[^\w]+([\w.]+)", reason
-    )
+    found = re.search(r"GLOBAL ([\w.]+)", reason) or re.search(r"[Uu]nsupported (?:global|class)[^\w]+([\w.]+)", reason)
     if found:
-        return (
-            f"{name} is a pickle that would run {found[1]}, so it was not loaded: "
-            "save the network's state_dict alone (torch.save(network.state_dict(), path)) or use safetensors"
-        )
-    return f"{name} is no checkpoint that can be read safely (not a torch state dict); save the network's state_dict"
+        return f"{name} is a pickle that would run {found[1]}, so it was not loaded: {_INSTEAD}"
+    return f"{name} is no checkpoint that can be read safely (not a torch state dict): {_INSTEAD}"
 
 
 def _check_archive(members: dict[str, zipfile.ZipInfo], name: str) -> None:

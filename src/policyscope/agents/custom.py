@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from policyscope.agents.agent import Agent, ContinuousActions, Streams
+from policyscope.agents.environments import GivenEnv, describe
 from policyscope.agents.games import action_names
 from policyscope.agents.presets import preset
 from policyscope.agents.protocol import Protocol
@@ -21,9 +22,10 @@ Key = None | int | str | Callable[[Any], Tensor]
 
 def make_agent(
     network: nn.Module,
-    protocol: Protocol | str | Path = "modern",
+    protocol: Protocol | str | Path | None = None,
     *,
     game: str | None = None,
+    env: GivenEnv | None = None,
     streams: Mapping[str, Key] | None = None,
     actions: Sequence[str] | None = None,
     read: Callable[[Any], Streams] | None = None,
@@ -37,25 +39,34 @@ def make_agent(
     Args:
         network: Takes (B, *protocol.observation_shape) floats; with an integer attribute ``memory_size`` also a memory
             (B, memory_size), and returns ``(outputs, memory)``. It is put into evaluation mode.
-        protocol: How the screen becomes an observation: a Protocol, a preset's name, or a JSON file.
+        protocol: How the screen becomes an observation: a Protocol, a preset's name, or a JSON file. Left out, the
+            observations of ``env`` are taken as they are; without ``env`` it is ``modern``.
         game: Any way to write one of ale-py's games, where the protocol does not name it.
+        env: A Gymnasium environment, its id, ``MODULE:FACTORY`` or a callable that makes it, instead of a game.
         streams: Name of a stream -> where it is in the network's output: None for the output itself, an index of a
             tuple, a key of a dict, or a function of the output. Left out, a dict keeps its names, a single tensor is
-            ``q``, and of a pair the one with a single column is ``value`` and the other ``policy``.
-        actions: Names of the actions; by default the game's, or numbers.
+            ``q`` (``policy`` where actions are continuous), and of a pair the one with a single column is ``value`` and
+            the other ``policy``.
+        actions: Names of the actions; by default the game's or the environment's, or numbers.
         read: From the network's output to its streams, instead of ``streams``.
         policy: How it acts: ``greedy``, ``sample`` or ``epsilon=0.01``.
-        continuous: Bounds of continuous actions.
+        continuous: Bounds of continuous actions; by default those of ``env``.
         source: Where it came from, for people to read.
         facts: What is known about it.
 
     Example:
         >>> agent = make_agent(network, "cleanrl", game="breakout", streams={"policy": 0, "value": 1})
+        >>> agent = make_agent(network, env="CarRacing-v3")
     """
-    protocol = preset(protocol, game)
+    if env is None:
+        protocol = preset(protocol, game)
+    else:
+        shown = describe(env)
+        protocol = shown.protocol if protocol is None else replace(preset(protocol), game=None, env=shown.name)
+        actions, continuous = actions or shown.actions.names, continuous or shown.actions.bounds
     network = network.eval()
     if read is None:
-        read = Selection(streams) if streams is not None else Guess()
+        read = Selection(streams) if streams is not None else Guess("q" if continuous is None else "policy")
     agent = Agent(
         network, protocol, streams=(), actions=tuple(actions or ()), read=read, continuous=continuous, source=source
     )
@@ -65,11 +76,11 @@ def make_agent(
         raise CheckpointError(f"the network of {source} has no streams; name them with streams= or read=")
     if isinstance(read, Guess):
         agent = replace(agent, read=Selection(read.keys))
-    main = found.get("q", found.get("policy", found[names[0]]))
+    main = found.get("q", found.get("policy"))
     return replace(
         agent,
         streams=names,
-        actions=agent.actions or _names(protocol, main.shape[-1], continuous),
+        actions=_names(agent, found[names[0]].shape[-1] if main is None else main.shape[-1], main is not None),
         policy=policy or ("sample" if "policy" in names and "q" not in names and continuous is None else "greedy"),
         facts=dict(facts or {}),
     )
@@ -97,19 +108,20 @@ class Selection:
 
 
 class Guess:
-    """Names the outputs of a network from their kinds and shapes, once."""
+    """Names the outputs of a network from their kinds and shapes, once; ``single`` is the name of a lone tensor."""
 
-    def __init__(self) -> None:
+    def __init__(self, single: str = "q") -> None:
+        self.single = single
         self.keys: dict[str, Key] = {}
 
     def __call__(self, outputs: Any) -> Streams:
         """Picks the streams of the first output that it sees."""
         if isinstance(outputs, Tensor):
-            self.keys = {"q": None}
+            self.keys = {self.single: None}
         elif isinstance(outputs, Mapping):
             self.keys = {str(k): k for k, v in outputs.items() if isinstance(v, Tensor) and v.dim() in (1, 2)}
         elif isinstance(outputs, (tuple, list)):
-            self.keys = _guess_pair(outputs)
+            self.keys = _guess_several(outputs, self.single)
         else:
             raise CheckpointError(
                 f"the network returns a {type(outputs).__name__}; say where its streams are with read="
@@ -117,11 +129,11 @@ class Guess:
         return Selection(self.keys)(outputs)
 
 
-def _guess_pair(outputs: Sequence[Any]) -> dict[str, Key]:
+def _guess_several(outputs: Sequence[Any], single: str) -> dict[str, Key]:
     columns = [value.shape[-1] if isinstance(value, Tensor) and value.dim() == 2 else 1 for value in outputs]
     tensors = [isinstance(value, Tensor) for value in outputs]
     if len(outputs) == 1 and tensors[0]:
-        return {"q": 0}
+        return {single: 0}
     if len(outputs) == 2 and all(tensors) and sorted(columns)[0] == 1 < max(columns):
         value = columns.index(1)
         return {"policy": 1 - value, "value": value}
@@ -140,14 +152,24 @@ def _try(agent: Agent) -> Streams:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ProtocolError(
             f"the network of {agent.source} does not take observations of shape {shape} "
-            f"(protocol {agent.protocol.name!r}): {reason}"
+            f"(protocol {agent.protocol.name!r}; give the one it learned with): {reason}"
         ) from error
     return streams
 
 
-def _names(protocol: Protocol, count: int, continuous: ContinuousActions | None) -> tuple[str, ...]:
-    if continuous is None and protocol.game is not None:
-        for full in (protocol.full_action_space, not protocol.full_action_space):
-            if len(action_names(protocol.game, full)) == count:
-                return action_names(protocol.game, full)
+def _names(agent: Agent, count: int, sure: bool) -> tuple[str, ...]:
+    """Names of the actions; ``sure`` says that the count is theirs."""
+    if agent.actions:
+        if sure and len(agent.actions) != count:
+            where = f"{agent.protocol.game or agent.protocol.env or 'the agent'} has {len(agent.actions)} actions"
+            raise ProtocolError(
+                f"the network of {agent.source} chooses among {count} actions, but {where} "
+                f"({', '.join(agent.actions)}); name its outputs with streams= if they are others"
+            )
+        return agent.actions
+    game, full = agent.protocol.game, agent.protocol.full_action_space
+    if agent.continuous is None and game is not None:
+        for whole in (full, not full):
+            if len(action_names(game, whole)) == count:
+                return action_names(game, whole)
     return tuple(str(number) for number in range(count))

@@ -1,93 +1,127 @@
-"""What an environment of somebody else's tells about itself before it is played."""
+"""Environments of somebody else's: found by name, and what they tell about themselves before they are played."""
 
 from __future__ import annotations
 
 import importlib
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import prod
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import EnumType
 
 import gymnasium
 from gymnasium import spaces
 
-from policyscope.errors import PolicyscopeError, ProtocolError
+from policyscope.agents.agent import ContinuousActions
+from policyscope.agents.imports import made_by
+from policyscope.agents.observations import protocol_of_space
+from policyscope.agents.protocol import Protocol
+from policyscope.errors import ProtocolError
+
+GivenEnv = gymnasium.Env | str | Callable[[], gymnasium.Env]
+"""A Gymnasium environment, its id, ``MODULE:FACTORY``, or a callable that makes it."""
 
 
-def count_actions(env: str) -> int:
-    """How many actions, or dimensions of an action, an environment has.
+@dataclass(frozen=True)
+class Actions:
+    """An environment's actions.
 
-    Args:
-        env: A Gymnasium id or ``MODULE:FACTORY``.
+    Attributes:
+        names: One for each action, or for each dimension of a continuous one.
+        bounds: Of continuous actions; None for discrete ones.
+        first: What the environment calls the first of discrete actions.
     """
-    with _opened(env) as made:
-        space = made.action_space
-        return int(space.n) if isinstance(space, spaces.Discrete) else prod(space.shape or ())
+
+    names: tuple[str, ...]
+    bounds: ContinuousActions | None = None
+    first: int = 0
 
 
-def is_stacked(env: str, shape: tuple[int, int, int]) -> bool:
-    """Whether an environment's observation is a whole stack of (channels, height, width) already.
+@dataclass(frozen=True)
+class Description:
+    """What an environment tells about itself.
 
-    Args:
-        env: A Gymnasium id or ``MODULE:FACTORY``.
-        shape: What the network takes.
+    Attributes:
+        name: What the user called it, or its id, or its class.
+        observations: The space of its observations.
+        actions: Its actions.
     """
-    if shape[0] in (1, 3):
-        return False
+
+    name: str
+    observations: spaces.Space
+    actions: Actions
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol that takes its observations as they are; a ProtocolError where there is not one image."""
+        return protocol_of_space(self.observations, self.name)
+
+
+def describe(env: GivenEnv) -> Description:
+    """What an environment tells about itself; it is closed again unless it was given open."""
+    made = open_environment(env)
     try:
-        with _opened(env) as made:
-            space = made.observation_space
-            boxes = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
-            return any(sorted(box.shape or ()) == sorted(shape) for box in boxes)
-    # An agent can be loaded where its environment cannot be made; playing it will say what is missing.
-    except PolicyscopeError:
-        return False
+        return Description(env if isinstance(env, str) else name_of(made), made.observation_space, actions_of(made))
+    finally:
+        if not isinstance(env, gymnasium.Env):
+            made.close()
 
 
-def imported(where: str, option: str) -> Callable[..., Any]:
-    """What ``MODULE:NAME`` names, looked for in the current folder too, as ``python -m`` does.
+def protocol_of(env: GivenEnv) -> Protocol:
+    """The protocol of an environment that gives ready observations, derived from its observation space."""
+    return describe(env).protocol
 
-    Args:
-        where: ``MODULE:NAME``.
-        option: The option that said so, for an error.
+
+def name_of(env: gymnasium.Env) -> str:
+    """An environment's id, or its class."""
+    return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+
+
+def open_environment(env: GivenEnv) -> gymnasium.Env:
+    """A Gymnasium environment, which renders where it can.
+
+    Raises:
+        ProtocolError: There is none of that name, or the factory makes none.
     """
-    module, _, attribute = where.partition(":")
-    if not module or not attribute:
-        raise ProtocolError(f"{option} {where} is not of the form MODULE:FACTORY")
-    try:
-        with _current_folder():
-            found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ProtocolError(f"{option} {where}: {error}; is its folder the current one or in PYTHONPATH?") from error
-    except AttributeError as error:
-        raise ProtocolError(f"{option} {where}: the module {module} has no {attribute}") from error
-    return found
+    if isinstance(env, gymnasium.Env):
+        return env
+    # Gymnasium has a colon of its own: MODULE:ID-v0 imports the module that registers the id.
+    if isinstance(env, str) and (":" not in env or re.search(r"-v\d+$", env)):
+        return _registered(env)
+    made = made_by(env, "--env")
+    if not isinstance(made, gymnasium.Env):
+        what = env if isinstance(env, str) else getattr(env, "__name__", env)
+        raise ProtocolError(f"{what} made a {type(made).__name__}, not a Gymnasium environment")
+    return made
 
 
-@contextmanager
-def _opened(env: str) -> Iterator[gymnasium.Env]:
+def actions_of(env: gymnasium.Env) -> Actions:
+    """The actions of an environment.
+
+    Raises:
+        ProtocolError: They are neither discrete nor a flat Box.
+    """
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        count = int(space.n)
+        named = getattr(env.unwrapped, "get_action_meanings", None)
+        names = tuple(str(name) for name in named()) if callable(named) else ()
+        enumeration = getattr(env.unwrapped, "actions", None)
+        if isinstance(enumeration, EnumType) and len(enumeration) == count:
+            names = tuple(enumeration.__members__)
+        return Actions(names if len(names) == count else tuple(map(str, range(count))), first=int(space.start))
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        low, high = (tuple(float(v) for v in bound) for bound in (space.low, space.high))
+        return Actions(tuple(map(str, range(len(low)))), ContinuousActions(low, high))
+    raise ProtocolError(f"actions of {space} cannot be played; Discrete or a flat Box are expected")
+
+
+def _registered(name: str) -> gymnasium.Env:
+    importlib.import_module("ale_py")
     try:
-        if ":" in env and not re.search(r"-v\d+$", env):
-            made: gymnasium.Env = imported(env, "--env")()
-        else:
-            made = gymnasium.make(env)
+        try:
+            return gymnasium.make(name, render_mode="rgb_array", disable_env_checker=True)
+        except (TypeError, AssertionError, ValueError):  # it does not render
+            return gymnasium.make(name, disable_env_checker=True)
     except (gymnasium.error.Error, ImportError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ProtocolError(f"the environment {env!r} cannot be made: {reason}") from error
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ProtocolError(f"the environment {name!r} cannot be made: {reason}") from error

@@ -34,37 +34,54 @@ def fetch(address: str) -> tuple[Path, tuple[str, ...]]:
         raise
     # The client raises its own errors, those of whichever HTTP library it uses, and the system's.
     except Exception as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise CheckpointError(f"hf:{address} could not be fetched, and is not in the local cache: {reason}") from error
+        raise CheckpointError(
+            f"hf:{address} could not be fetched, and is not in the local cache: {first_sentence(error)}"
+        ) from error
 
 
-def choose(files: list[str], name: str) -> str:
-    """The one checkpoint among a repository's files.
+def choose(files: list[str], name: str, separator: str = ":") -> str:
+    """The one checkpoint among the files of a repository or a folder.
 
     Args:
-        files: Their paths.
-        name: What to call the repository in an error.
+        files: Their paths; those of folders end with a slash.
+        name: What to call the whole in an error.
+        separator: What stands between its name and a file's.
     """
     for suffix in SUFFIXES:
         found = [file for file in files if file.endswith(suffix)]
         if len(found) == 1:
             return found[0]
         if found:
-            raise CheckpointError(f"{name} has several checkpoints: choose one, {name}:FILE, of {', '.join(found[:8])}")
+            these = f"choose one, {name}{separator}FILE, of {', '.join(found[:8])}"
+            raise CheckpointError(f"{name} has several checkpoints: {these}")
+    held = ", ".join(files[:8]) + (f" and {len(files) - 8} more" if len(files) > 8 else "")
     raise CheckpointError(
-        f"{name} has no checkpoint ({', '.join(SUFFIXES)}) among {', '.join(files[:8]) or 'no files'}"
+        f"no file of {name} is a checkpoint ({', '.join(SUFFIXES)}); it {f'holds {held}' if files else 'is empty'}"
     )
+
+
+def first_sentence(error: Exception) -> str:
+    """What an error says first, without the request's number and what the server calls its answer."""
+    text = re.sub(r"\(Request ID: [^)]*\)", "", str(error)).strip()
+    # The server's own line is dropped where an explanation follows.
+    text = re.sub(r"^\d{3} (Client|Server) Error[.:]\s+(?=\S)", "", text)
+    first = re.split(r"(?<=[.!?])\s+(?=[A-Z])|\n\s*(?=[A-Z])", text)[0]
+    return " ".join(first.split()).rstrip(".") or type(error).__name__
 
 
 def _files(repository: str) -> list[str]:
     import huggingface_hub
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
+    unreached: Exception | None = None
     if not HF_HUB_OFFLINE:
         try:
             return list(huggingface_hub.list_repo_files(repository))
-        # Without a network the cache may still have it; without either, the next call says what is wrong.
-        except OSError:
-            pass
-    folder = Path(huggingface_hub.snapshot_download(repository, local_files_only=True))
+        # Without a network, for which each HTTP library has errors of its own, the cache may still have it.
+        except Exception as error:
+            unreached = error
+    try:
+        folder = Path(huggingface_hub.snapshot_download(repository, local_files_only=True))
+    except OSError as error:
+        raise unreached or error from error
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from policyscope.agents import hub, zoo
 from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint, ForeignFileError
+from policyscope.agents.environments import GivenEnv
 from policyscope.agents.formats import FORMATS
 from policyscope.agents.normalisation import normalised
 from policyscope.agents.protocol import Protocol
-from policyscope.agents.wishes import Wishes
+from policyscope.agents.wishes import GivenNetwork, Wishes
 from policyscope.errors import CheckpointError
 
 
@@ -22,8 +22,8 @@ def load_agent(
     *,
     game: str | None = None,
     protocol: Protocol | str | Path | None = None,
-    network: nn.Module | str | None = None,
-    env: str | None = None,
+    network: GivenNetwork | None = None,
+    env: GivenEnv | None = None,
     policy: str | None = None,
     device: str | torch.device = "cpu",
     normalise: str | Path | None = None,
@@ -33,10 +33,12 @@ def load_agent(
     Args:
         source: A path (a file, or a folder of a training run), ``zoo:NAME``, or ``hf:ORG/REPO[:FILE]``.
         game: Any way to write one of ale-py's games.
-        protocol: How the screen becomes an observation: a Protocol, a preset's name, or a JSON file.
-        network: A module, or ``MODULE:FACTORY`` (called with the observation's shape and the number of actions): the
-            network of a bare state dict, or the features extractor of a Stable-Baselines3 policy.
-        env: A Gymnasium id or ``MODULE:FACTORY``, for an agent that does not play Atari.
+        protocol: How the screen becomes an observation: a Protocol, a preset's name, or a JSON file. Left out, it is
+            what the file tells, then what the observations of ``env`` tell, then the usual one of the file's kind.
+        network: A module, or ``MODULE:FACTORY`` or a callable (called with the observation's shape and the number of
+            actions): the network of a bare state dict, or the features extractor of a Stable-Baselines3 policy.
+        env: A Gymnasium environment, its id, ``MODULE:FACTORY`` or a callable that makes it, for an agent that does
+            not play Atari.
         policy: How it acts: ``greedy``, ``sample`` or ``epsilon=0.01``.
         device: Where its weights go.
         normalise: An npz file with ``mean`` and ``var`` of the observations; ``off`` if there was no normalising.
@@ -84,11 +86,11 @@ def locate(source: str) -> Checkpoint:
 
 def _in_folder(folder: Path) -> Path:
     """The checkpoint of a training run: the one named like the folder, or the only one."""
-    files = [file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix in hub.SUFFIXES]
-    named = [file for file in files if folder.name.startswith(file.stem)]
-    if len(named) == 1:
+    held = sorted(folder.iterdir())
+    named = [file for file in held if file.suffix in hub.SUFFIXES and folder.name.startswith(file.stem)]
+    if len(named) == 1 and named[0].is_file():
         return named[0]
-    return folder / hub.choose([file.name for file in files], str(folder))
+    return folder / hub.choose([f"{file.name}/" if file.is_dir() else file.name for file in held], str(folder), "/")
 
 
 def _load(file: Checkpoint, wishes: Wishes) -> Agent:

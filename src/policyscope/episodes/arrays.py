@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from policyscope.agents.protocol import Layout, Protocol
+from policyscope.agents.observations import protocol_of_pictures
+from policyscope.agents.protocol import Protocol
 from policyscope.errors import ProtocolError, RunError
 from policyscope.storage import Array
 
@@ -38,57 +39,6 @@ _NAMES = {
     "ram": ("ram",),
     "lives": ("lives",),
 }
-
-
-def protocol_of_pictures(shape: tuple[int, ...], dtype: Any, name: str, high: float | None = None) -> Protocol:
-    """The protocol that describes ready observations of a shape and type.
-
-    The shorter of the first and the last axis holds the channels. A multiple of three is taken for colours.
-
-    Args:
-        shape: Of one observation: (H, W), (C, H, W), (H, W, C), (lags, C, H, W) or (lags, H, W, C).
-        dtype: Of its values; bytes are divided by 255, floats are left alone unless ``high`` says otherwise.
-        name: Of the protocol.
-        high: The largest value that can occur, where it is known.
-
-    Raises:
-        ProtocolError: That is no picture.
-    """
-    kind = np.dtype(dtype)
-    if len(shape) not in (2, 3, 4) or kind.kind not in "uif" or min(shape) < 1:
-        raise ProtocolError(f"an observation of shape {shape} and type {kind} is no picture: (C, H, W) is expected")
-    layout: Layout
-    if len(shape) == 4:
-        layout, frames = "time", shape[0]
-        channels_first = shape[1] <= shape[3]
-        channels, height, width = shape[1:] if channels_first else (shape[3], shape[1], shape[2])
-        if channels not in (1, 3):
-            raise ProtocolError(
-                f"an observation of shape {shape} over time has {channels} channels: 1 or 3 are expected"
-            )
-        colour_channels = channels
-    else:
-        channels_first = len(shape) == 2 or shape[0] < shape[-1]
-        layout = "channels" if channels_first else "channels_last"
-        channels, height, width = (
-            (1, *shape) if len(shape) == 2 else shape if channels_first else (shape[2], *shape[:2])
-        )
-        colour_channels = 3 if channels % 3 == 0 else 1
-        frames = channels // colour_channels
-    largest = (255.0 if kind.kind in "ui" else 1.0) if high is None or not np.isfinite(high) else float(high)
-    return Protocol(
-        name=name,
-        frame_skip=1,
-        sticky=0.0,
-        max_frames=0,
-        max_pool="none",
-        colour="rgb" if colour_channels == 3 else "grey",
-        size=(int(height), int(width)),
-        stack=int(frames),
-        layout=layout,
-        ready=True,
-        scale=255.0 if largest > 1 else 1.0,
-    )
 
 
 def columns_of_arrays(given: Mapping[str, Any], protocol: Protocol | None) -> tuple[dict[str, Any], Protocol]:

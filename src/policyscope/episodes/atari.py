@@ -54,7 +54,9 @@ class AtariGame:
 
     def __init__(self, protocol: Protocol) -> None:
         if protocol.game is None:
-            raise ProtocolError(f"protocol {protocol.name!r} names no game; give one, such as 'breakout'")
+            raise ProtocolError(
+                f"protocol {protocol.name!r} names no game; give one, such as game='breakout', or env= if not Atari"
+            )
         name = game_name(protocol.game)
         ALEInterface.setLoggerMode(LoggerMode.Error)
         self._ale: Any = ALEInterface()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-import gymnasium
-
+from policyscope.agents.environments import GivenEnv, name_of, open_environment, protocol_of
 from policyscope.agents.protocol import Protocol
 from policyscope.episodes.atari import AtariGame
-from policyscope.episodes.gymnasium_env import ImageEnvironment, open_environment
-from policyscope.episodes.gymnasium_env import protocol_of as protocol_of_env
+from policyscope.episodes.gymnasium_env import ImageEnvironment
 
-GivenEnv = gymnasium.Env | str | Callable[[], gymnasium.Env]
-
+__all__ = ["Environment", "GivenEnv", "make_environment", "protocol_of"]
 
 Environment = AtariGame | ImageEnvironment
 
@@ -31,13 +27,6 @@ def make_environment(protocol: Protocol, env: GivenEnv | None = None) -> Environ
     chosen = env if env is not None else protocol.env
     if chosen is None:
         return AtariGame(protocol)
-    named = chosen if isinstance(chosen, str) else None
     opened = open_environment(chosen)
-    named = named or (opened.spec.id if opened.spec is not None else type(opened.unwrapped).__name__)
+    named = chosen if isinstance(chosen, str) else name_of(opened)
     return ImageEnvironment(opened, replace(protocol, env=named, game=None))
-
-
-def protocol_of(env: GivenEnv) -> Protocol:
-    """The protocol of an environment that gives ready observations, derived from its observation space."""
-    protocol = protocol_of_env(open_environment(env))
-    return replace(protocol, env=env) if isinstance(env, str) else protocol

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from enum import EnumType
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 
-from policyscope.agents.agent import ContinuousActions
+from policyscope.agents.environments import actions_of, name_of
+from policyscope.agents.observations import canonical, image_space
 from policyscope.agents.protocol import Protocol
-from policyscope.episodes.arrays import protocol_of_pictures
 from policyscope.episodes.atari import Outcome
 from policyscope.episodes.picture import arranged, first_stack, picture, pushed
 from policyscope.errors import ProtocolError
 from policyscope.storage import Array
-
-# A number or a bar of numbers is a Box too; a picture has both a height and a width.
-SMALLEST_SIDE = 4
 
 
 class ImageEnvironment:
@@ -36,10 +26,11 @@ class ImageEnvironment:
 
     def __init__(self, env: gymnasium.Env, protocol: Protocol) -> None:
         self._env = env
-        self._key, self._space = image_space(env)
+        self._key, self._space = image_space(env.observation_space, name_of(env))
         self._ale: Any = getattr(env.unwrapped, "ale", None)
         self.protocol = self._resolved(protocol)
-        self.actions, self.continuous, self._first_action = _actions(env)
+        actions = actions_of(env)
+        self.actions, self.continuous, self._first_action = actions.names, actions.bounds, actions.first
         self._ram: Array | None = None
         self._renders = env.render_mode == "rgb_array"
         self._lives = 0
@@ -134,128 +125,6 @@ class ImageEnvironment:
         return replace(protocol, size=protocol.size or (crop[2:] if crop else (height, width)))
 
 
-def protocol_of(env: gymnasium.Env) -> Protocol:
-    """The protocol of an environment that gives ready observations, derived from its observation space.
-
-    Channels first or last become channels first, stacked channels are told from colours (a multiple of three is
-    taken for colours), and floats up to 1 are left as they are.
-    """
-    _, space = image_space(env)
-    name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-    protocol = protocol_of_pictures(space.shape, space.dtype, name, float(space.high.max()))
-    layout = "channels" if protocol.layout == "channels_last" else protocol.layout
-    return replace(protocol, env=env.spec.id if env.spec is not None else None, layout=layout)
-
-
-def image_space(env: gymnasium.Env) -> tuple[Any, spaces.Box]:
-    """The key of the image in an environment's observation (None where it is all of it), and its space.
-
-    Raises:
-        ProtocolError: There is no image, or more than one.
-    """
-    space = env.observation_space
-    if isinstance(space, spaces.Box) and _is_image(space):
-        return None, space
-    where = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-    parts: dict[Any, Any] = {}
-    if isinstance(space, spaces.Dict):
-        parts = dict(space.spaces)
-    elif isinstance(space, spaces.Tuple):
-        parts = dict(enumerate(space.spaces))
-    images = [key for key, part in parts.items() if isinstance(part, spaces.Box) and _is_image(part)]
-    if len(images) == 1:
-        return images[0], parts[images[0]]
-    told = f"; its parts are {', '.join(f'{key}: {part}' for key, part in parts.items())}" if parts else f": {space}"
-    raise ProtocolError(f"the observation of {where} must have one image, it has {len(images)}{told}")
-
-
-def canonical(image: Array) -> Array:
-    """An image with any order of axes as (frames, H, W, channels); the shorter of its outer axes is the channels'."""
-    if image.ndim == 2:
-        return image[None, :, :, None]
-    if image.ndim == 3:
-        return (image.transpose(1, 2, 0) if image.shape[0] < image.shape[2] else image)[None]
-    return image.transpose(0, 2, 3, 1) if image.shape[1] <= image.shape[3] else image
-
-
-def open_environment(env: gymnasium.Env | str | Callable[[], gymnasium.Env]) -> gymnasium.Env:
-    """A Gymnasium environment from its id, from ``MODULE:FACTORY``, or from a callable.
-
-    Raises:
-        ProtocolError: There is none of that name, or the factory makes none.
-    """
-    if isinstance(env, gymnasium.Env):
-        return env
-    if isinstance(env, str):
-        return _named(env)
-    made = env()
-    if not isinstance(made, gymnasium.Env):
-        raise ProtocolError(
-            f"{getattr(env, '__name__', env)} made a {type(made).__name__}, not a Gymnasium environment"
-        )
-    return made
-
-
-def _named(name: str) -> gymnasium.Env:
-    module_name, _, attribute = name.partition(":")
-    if attribute:
-        with _current_directory():
-            try:
-                module = importlib.import_module(module_name)
-            except ImportError as error:
-                raise ProtocolError(f"cannot import {module_name!r} for the environment {name!r}: {error}") from error
-        factory = getattr(module, attribute, None)
-        if callable(factory):
-            return open_environment(factory)
-    importlib.import_module("ale_py")
-    try:
-        try:
-            return gymnasium.make(name, render_mode="rgb_array", disable_env_checker=True)
-        except (TypeError, AssertionError, ValueError):  # it does not render
-            return gymnasium.make(name, disable_env_checker=True)
-    except (gymnasium.error.Error, ImportError) as error:
-        raise ProtocolError(f"the environment {name!r} cannot be made: {_line(error)}") from error
-
-
-@contextmanager
-def _current_directory() -> Iterator[None]:
-    """Lets a module be imported from where the user stands, as ``python -m`` does."""
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _is_image(space: spaces.Box) -> bool:
-    if len(space.shape) not in (2, 3, 4) or np.dtype(space.dtype).kind not in "uif":
-        return False
-    _, height, width, _ = canonical(np.empty(space.shape, np.uint8)).shape
-    return bool(min(height, width) >= SMALLEST_SIDE)
-
-
 def _lives(info: dict[str, Any]) -> int:
     lives = info.get("lives", 0)
     return int(lives) if isinstance(lives, (int, np.integer)) else 0
-
-
-def _actions(env: gymnasium.Env) -> tuple[tuple[str, ...], ContinuousActions | None, int]:
-    """Names of the actions, their bounds where continuous, and the first index where not."""
-    space = env.action_space
-    if isinstance(space, spaces.Discrete):
-        count = int(space.n)
-        named = getattr(env.unwrapped, "get_action_meanings", None)
-        names = tuple(str(name) for name in named()) if callable(named) else ()
-        enumeration = getattr(env.unwrapped, "actions", None)
-        if isinstance(enumeration, EnumType) and len(enumeration) == count:
-            names = tuple(enumeration.__members__)
-        return names if len(names) == count else tuple(map(str, range(count))), None, int(space.start)
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        low, high = (tuple(float(v) for v in bound) for bound in (space.low, space.high))
-        return tuple(map(str, range(len(low)))), ContinuousActions(low, high), 0
-    raise ProtocolError(f"actions of {space} cannot be played; Discrete or a flat Box are expected")

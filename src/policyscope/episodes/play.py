@@ -208,7 +208,10 @@ def _opened(agent: Agent, env: GivenEnv | None) -> Iterator[Environment]:
     try:
         if (environment.continuous is None) != (agent.continuous is None):
             kinds = ("discrete", "continuous") if environment.continuous is None else ("continuous", "discrete")
-            raise ProtocolError(f"the environment's actions are {kinds[0]}, those of {agent.source} {kinds[1]}")
+            raise ProtocolError(
+                f"the environment's actions are {kinds[0]}, those of {agent.source} {kinds[1]}; an agent that is made "
+                "with env= takes them from there"
+            )
         if len(environment.actions) != len(agent.actions):
             where = environment.protocol.game or environment.protocol.env
             raise ProtocolError(

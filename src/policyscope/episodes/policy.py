@@ -13,6 +13,7 @@ from policyscope.errors import PolicyscopeError
 from policyscope.storage import Array
 
 LOG_STD = "log_std"
+_GREEDY = '--policy greedy (in Python policy="greedy")'
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ def policy_of(text: str, agent: Agent) -> Policy:
         if "policy" not in agent.streams:
             raise PolicyscopeError(f"continuous actions need a 'policy' stream; {agent.source} has {streams}")
         if policy.kind == "epsilon":
-            raise PolicyscopeError("epsilon is for discrete actions; policy='greedy' plays a continuous agent's mean")
+            raise PolicyscopeError(f"epsilon is for discrete actions; {_GREEDY} plays a continuous agent's mean")
         if policy.kind == "sample" and LOG_STD not in agent.streams:
             raise PolicyscopeError(
                 f"{agent.source} tells no spread of its actions (no {LOG_STD!r} stream), so that none can be drawn; "
-                "policy='greedy' plays its mean"
+                f"{_GREEDY} plays its mean"
             )
     elif policy.kind == "sample" and "policy" not in agent.streams:
-        raise PolicyscopeError(f"drawing actions needs a 'policy' stream; {agent.source} has {streams}; try 'greedy'")
+        raise PolicyscopeError(f"drawing actions needs a 'policy' stream; {agent.source} has {streams}; try {_GREEDY}")
     elif not {"q", "policy"} & set(agent.streams):
         raise PolicyscopeError(f"acting needs a 'q' or a 'policy' stream; {agent.source} has {streams}")
     return policy
@@ -106,5 +107,8 @@ def _parsed(text: str) -> Policy:
     except ValueError:
         epsilon = -1.0
     if kind != "epsilon" or not 0 <= epsilon <= 1:
-        raise PolicyscopeError(f"no policy {text!r}; it is 'greedy', 'sample', or 'epsilon=' and a chance from 0 to 1")
+        raise PolicyscopeError(
+            f"no policy {text!r}; --policy (in Python policy=) is 'greedy', 'sample', or 'epsilon=' and a chance "
+            "from 0 to 1"
+        )
     return Policy("epsilon", epsilon)

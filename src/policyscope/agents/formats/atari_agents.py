@@ -8,7 +8,7 @@ from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint
 from policyscope.agents.games import exact_game
 from policyscope.agents.weights import part, restore
-from policyscope.agents.wishes import Wishes, with_actions
+from policyscope.agents.wishes import Wishes
 from policyscope.errors import CheckpointError
 
 
@@ -32,7 +32,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     found = next((game for part_ in reversed(file.path.resolve().parts[-4:-1]) if (game := exact_game(part_))), None)
     kind = "classic" if "classic" in folder.lower() else "modern"
     protocol = wishes.settle(kind, (*((f"{found}-v0",) if found else ()), *file.hints), file.name)
-    protocol, names = with_actions(protocol, actions, file.name)
+    protocol, names = wishes.with_actions(protocol, actions, file.name)
     options = {"actions": actions, "channels": state["body.0.weight"].shape[1], "hidden": len(state["head.0.weight"])}
     if atoms:
         options["atoms"] = atoms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint
 from policyscope.agents.weights import restore
-from policyscope.agents.wishes import Wishes, with_actions
+from policyscope.agents.wishes import Wishes
 from policyscope.errors import CheckpointError
 
 _KEYS = {"conv1.weight", "conv4.weight", "gru.weight_ih", "critic_linear.weight", "actor_linear.weight"}
@@ -25,7 +25,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
         )
     actions = len(state["actor_linear.weight"])
     protocol = wishes.settle("baby-a3c", file.hints, file.name)
-    protocol, names = with_actions(protocol, actions, file.name)
+    protocol, names = wishes.with_actions(protocol, actions, file.name)
     options = {
         "actions": actions,
         "channels": state["conv1.weight"].shape[1],

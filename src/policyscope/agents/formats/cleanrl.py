@@ -7,7 +7,7 @@ from typing import Any
 from policyscope.agents.agent import Agent
 from policyscope.agents.checkpoint import Checkpoint
 from policyscope.agents.weights import State, restore
-from policyscope.agents.wishes import Wishes, with_actions
+from policyscope.agents.wishes import Wishes
 from policyscope.errors import CheckpointError
 
 
@@ -31,7 +31,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     envpool = options.get("layer_norm", False) or any("envpool" in hint for hint in hints)
     channels = first.shape[1]
     protocol = wishes.settle("cleanrl", hints, file.name, colour_first=envpool, stack=channels)
-    protocol, names = with_actions(protocol, options["actions"], file.name)
+    protocol, names = wishes.with_actions(protocol, options["actions"], file.name)
     network = restore(architecture, {"channels": channels, **options}, state, file.name)
     values = architecture == "cleanrl_q"
     return Agent(

@@ -14,7 +14,7 @@ from policyscope.agents.checkpoint import LARGEST, Checkpoint
 from policyscope.agents.networks import NETWORKS, wanted
 from policyscope.agents.protocol import Protocol
 from policyscope.agents.weights import check_fit, restore, shapes
-from policyscope.agents.wishes import Wishes, with_actions
+from policyscope.agents.wishes import Wishes
 from policyscope.errors import CheckpointError
 from policyscope.storage import disk_errors, replacing
 
@@ -100,7 +100,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     hints = (f"{trained_on}-v0" if trained_on else protocol.env or "", *file.hints)
     protocol = wishes.settle(protocol, hints, file.name)
     if continuous is None and protocol.game not in (None, trained_on):
-        protocol, actions = with_actions(protocol, len(actions), file.name)
+        protocol, actions = wishes.with_actions(protocol, len(actions), file.name)
     return Agent(
         network=restore(architecture, options, file.state, file.name),
         protocol=protocol,

@@ -16,7 +16,7 @@ from policyscope.agents.formats.sb3_network import network_of
 from policyscope.agents.formats.sb3_spaces import Image, actions_of, image_of, plain
 from policyscope.agents.protocol import Protocol
 from policyscope.agents.weights import find_state, restore
-from policyscope.agents.wishes import Wishes, with_actions
+from policyscope.agents.wishes import Wishes
 from policyscope.errors import CheckpointError
 
 
@@ -33,7 +33,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
     options = plain(data.get("policy_kwargs"))
     image = image_of(data.get("observation_space"), file.name)
     actions = actions_of(data.get("action_space"), file.name)
-    built = network_of(state, options, image, actions.count, wishes.network, file.name)
+    built = network_of(state, options, image, actions.count, wishes, file.name)
     network = restore(built.architecture, built.options, built.state, file.name)
     hints = (*file.hints, *sb3_folder.environments(file.path))
     protocol = wishes.settle("sb3", hints, file.name, **_picture(image, options))
@@ -47,7 +47,7 @@ def load(file: Checkpoint, wishes: Wishes) -> Agent:
         bounds = ContinuousActions(actions.low, actions.high, squash=built.squash)
         names = tuple(f"action {number}" for number in range(actions.count))
     else:
-        protocol, names = with_actions(protocol, actions.count, file.name)
+        protocol, names = wishes.with_actions(protocol, actions.count, file.name)
     algorithm = built.algorithm
     if algorithm == "A2C" and ("n_epochs" in data or "clip_range" in data):
         algorithm = "PPO"

@@ -13,7 +13,7 @@ from torch import nn
 from policyscope.agents.formats.sb3_spaces import Image
 from policyscope.agents.networks.sb3 import ACTIVATIONS, side_after
 from policyscope.agents.weights import State, part, widths
-from policyscope.agents.wishes import build as build_own
+from policyscope.agents.wishes import Wishes
 from policyscope.errors import CheckpointError
 
 
@@ -30,9 +30,7 @@ class Built:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def network_of(
-    state: State, options: dict[str, Any], image: Image, actions: int, own: nn.Module | str | None, name: str
-) -> Built:
+def network_of(state: State, options: dict[str, Any], image: Image, actions: int, wishes: Wishes, name: str) -> Built:
     """Tells the network of a policy from its names and shapes.
 
     Args:
@@ -40,10 +38,10 @@ def network_of(
         options: The plain part of ``policy_kwargs``.
         image: The observation.
         actions: Number of actions, or dimensions of an action.
-        own: The user's features extractor, where it is not Stable-Baselines3's.
+        wishes: Their network is the features extractor, where it is not Stable-Baselines3's.
         name: What to call the file in an error.
     """
-    context = _Context(state, options, image, actions, own, name)
+    context = _Context(state, options, image, actions, wishes, name)
     if any(key.startswith("q_net.") for key in state):
         return _q(context, "q_net", quantiles=0)
     if any(key.startswith("quantile_net.") for key in state):
@@ -62,7 +60,7 @@ class _Context:
     options: dict[str, Any]
     image: Image
     actions: int
-    own: nn.Module | str | None
+    wishes: Wishes
     name: str
 
     def activation(self, usual: str) -> str:
@@ -83,7 +81,7 @@ class _Context:
         """Options or module of the features at ``prefix``, and how many features it makes."""
         found = part(self.state, prefix)
         image = self.image
-        if self.own is not None:
+        if self.wishes.network is not None:
             return self._own(prefix)
         inner = f"extractors.{image.key}." if image.key else ""
         first, last = found.get(f"{inner}cnn.0.weight"), found.get(f"{inner}linear.0.weight")
@@ -106,9 +104,8 @@ class _Context:
         return options, len(last) + image.before + image.after
 
     def _own(self, prefix: str) -> tuple[nn.Module, int]:
-        assert self.own is not None
         # An actor and a critic may each have features of their own, which one module cannot hold.
-        module = copy.deepcopy(build_own(self.own, self.image.shape, self.actions)).eval()
+        module = copy.deepcopy(self.wishes.build(self.image.shape, self.actions)).eval()
         weights = part(self.state, prefix)
         lacking = next((key for key in module.state_dict() if key not in weights), None)
         unknown = next((key for key in weights if key not in module.state_dict()), None)
@@ -163,17 +160,22 @@ def _actor_critic(context: _Context) -> Built:
         "activation": context.activation("Tanh"),
         "memory": memory,
     }
-    dropped = ("pi_features_extractor.", *(("vf_features_extractor.",) if shared else ()), "log_std")
-    weights = {k: v for k, v in state.items() if not k.startswith(dropped)}
+    # With state-dependent exploration (gSDE) it is a matrix, whose noise holds on over steps and is not drawn here.
+    spread = "log_std" in state and state["log_std"].dim() == 1
+    options["spread"] = spread
+    dropped = ("pi_features_extractor.", *(("vf_features_extractor.",) if shared else ()))
+    weights = {k: v for k, v in state.items() if not k.startswith(dropped) and (spread or k != "log_std")}
     squash = str(context.options.get("squash_output", False)) == "True"
     algorithm = "RecurrentPPO" if recurrent else "A2C"
-    return Built("sb3_actor_critic", options, weights, algorithm, ("policy", "value"), squash, context.facts())
+    streams = ("policy", "value", *(("log_std",) if spread else ()))
+    return Built("sb3_actor_critic", options, weights, algorithm, streams, squash, context.facts())
 
 
 def _continuous(context: _Context) -> Built:
     state = context.state
-    one_net = not any(key.startswith("actor.latent_pi.") for key in state) and "actor.log_std" not in state
-    one_net = one_net and "actor.log_std.weight" not in state
+    # SAC tells a spread from the state; with gSDE its noise is a matrix, which is not drawn here; TD3 has none.
+    spread = "actor.log_std.weight" in state
+    one_net = not spread and "actor.log_std" not in state
     explored = "actor.mu.0.weight" in state and not one_net
     features, inputs = context.features("actor.features_extractor.")
     critics = sum(re.fullmatch(r"critic\.qf\d+\.0\.weight", key) is not None for key in state)
@@ -191,16 +193,11 @@ def _continuous(context: _Context) -> Built:
         "activation": context.activation("ReLU"),
         "one_net": one_net,
         "clip": context.bound() if explored else 0.0,
+        "spread": spread,
     }
-    kept = ("actor.features_extractor.", "actor.latent_pi.", "actor.mu.", *(("critic.",) if critics else ()))
+    parts = ("actor.features_extractor.", "actor.latent_pi.", "actor.mu.")
+    kept = (*parts, *(("actor.log_std.",) if spread else ()), *(("critic.",) if critics else ()))
     weights = {k: v for k, v in state.items() if k.startswith(kept)}
     algorithm = ("TD3" if critics > 1 else "DDPG") if one_net else "TQC" if critic_widths[-1:] > [1] else "SAC"
-    return Built(
-        "sb3_continuous",
-        options,
-        weights,
-        algorithm,
-        ("policy", "value") if critics else ("policy",),
-        True,
-        context.facts(),
-    )
+    streams = ("policy", *(("value",) if critics else ()), *(("log_std",) if spread else ()))
+    return Built("sb3_continuous", options, weights, algorithm, streams, True, context.facts())

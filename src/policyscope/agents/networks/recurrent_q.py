@@ -56,16 +56,28 @@ class TemporalAttention(nn.Module):
         return torch.tanh(self.score(sequence)).softmax(dim=1)
 
 
-class SplitAttentionDRQN(nn.Module):
-    """The paper's split-attention DDDRQN: value and advantage streams, each with its own attention over time."""
+class _DuelingSequence(nn.Module):
+    """Frames, an LSTM for the value and one for the advantages, and what they say at each step."""
 
-    def __init__(self, actions: int, channels: int = 1, hidden: int = 512) -> None:
+    def __init__(self, actions: int, channels: int, hidden: int) -> None:
         super().__init__()
         self.frames = FrameBody(channels, hidden)
         self.value_lstm = SummedBidirectionalLSTM(hidden, hidden)
         self.advantage_lstm = SummedBidirectionalLSTM(hidden, hidden)
         self.value = nn.Linear(hidden, 1)
         self.advantage = nn.Linear(hidden, actions)
+
+    def over_time(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps observations (B, T, channels, 84, 84) to values (B, T, 1) and advantages (B, T, actions)."""
+        features = self.frames(observations)
+        return self.value(self.value_lstm(features)), self.advantage(self.advantage_lstm(features))
+
+
+class SplitAttentionDRQN(_DuelingSequence):
+    """The paper's split-attention DDDRQN: value and advantage streams, each with its own attention over time."""
+
+    def __init__(self, actions: int, channels: int = 1, hidden: int = 512) -> None:
+        super().__init__(actions, channels, hidden)
         self.value_attention = TemporalAttention(1)
         self.advantage_attention = TemporalAttention(actions)
         self.head = nn.Linear(actions, actions)
@@ -77,9 +89,7 @@ class SplitAttentionDRQN(nn.Module):
             ``q`` and ``advantage`` (B, actions), ``value`` (B, 1), the latter two added over the attended steps; and
             the attention itself, ``attention_value`` and ``attention_advantage`` (B, T).
         """
-        features = self.frames(observations)
-        value = self.value(self.value_lstm(features))
-        advantage = self.advantage(self.advantage_lstm(features))
+        value, advantage = self.over_time(observations)
         value_weights, advantage_weights = self.value_attention(value), self.advantage_attention(advantage)
         value, advantage = value * value_weights, advantage * advantage_weights
         merged = value + advantage - advantage.mean(dim=2, keepdim=True)
@@ -92,16 +102,11 @@ class SplitAttentionDRQN(nn.Module):
         }
 
 
-class SharedAttentionDRQN(nn.Module):
+class SharedAttentionDRQN(_DuelingSequence):
     """The baseline after Sorokin et al. (2015): the same streams, one attention after they are merged."""
 
     def __init__(self, actions: int, channels: int = 1, hidden: int = 512) -> None:
-        super().__init__()
-        self.frames = FrameBody(channels, hidden)
-        self.value_lstm = SummedBidirectionalLSTM(hidden, hidden)
-        self.advantage_lstm = SummedBidirectionalLSTM(hidden, hidden)
-        self.value = nn.Linear(hidden, 1)
-        self.advantage = nn.Linear(hidden, actions)
+        super().__init__(actions, channels, hidden)
         self.attention = TemporalAttention(actions)
         self.head = nn.Linear(actions, actions)
 
@@ -112,9 +117,7 @@ class SharedAttentionDRQN(nn.Module):
             ``q`` and ``advantage`` (B, actions), ``value`` (B, 1), the latter two weighted by the attention and added
             over the steps; and ``attention`` (B, T).
         """
-        features = self.frames(observations)
-        value = self.value(self.value_lstm(features))
-        advantage = self.advantage(self.advantage_lstm(features))
+        value, advantage = self.over_time(observations)
         merged = value + advantage - advantage.mean(dim=2, keepdim=True)
         weights = self.attention(merged)
         return {

@@ -16,6 +16,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     for kind in (nn.ReLU, nn.Tanh, nn.ELU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Mish, nn.Sigmoid, nn.Softplus, nn.SELU)
 }
 
+LOG_STD = (-20.0, 2.0)
+"""Within these SAC and TQC keep the logarithm of a spread."""
+
 
 def mlp(inputs: int, hidden: Sequence[int], activation: str, outputs: int = 0) -> nn.Sequential:
     """Linear layers with an activation after each but the last, which ``outputs`` adds."""
@@ -117,7 +120,10 @@ class SB3ActorCritic(nn.Module):
         shared_hidden: Widths of layers before the two part, as old versions had.
         activation: A name in ``ACTIVATIONS``.
         memory: For LSTMs: ``hidden``, ``layers``, and ``critic``: ``lstm``, ``linear`` or ``shared``.
+        spread: Continuous actions have a spread of their own, the same in all states.
     """
+
+    log_std: Tensor | None
 
     def __init__(
         self,
@@ -130,6 +136,7 @@ class SB3ActorCritic(nn.Module):
         shared_hidden: Sequence[int] = (),
         activation: str = "Tanh",
         memory: Mapping[str, Any] | None = None,
+        spread: bool = False,
     ) -> None:
         super().__init__()
         self.features_extractor = extractor(features)
@@ -152,12 +159,14 @@ class SB3ActorCritic(nn.Module):
         )
         self.action_net = nn.Linear(policy_hidden[-1] if policy_hidden else shared, actions)
         self.value_net = nn.Linear(value_hidden[-1] if value_hidden else shared, 1)
+        self.register_buffer("log_std", torch.zeros(actions) if spread else None)
 
     def forward(self, observations: Tensor, *memory: Tensor) -> Any:
         """Maps images (B, channels, height, width), and memory (B, memory_size) if recurrent, to streams.
 
         Returns:
-            ``policy`` (B, actions), logits or means, and ``value`` (B, 1); with the next memory if recurrent.
+            ``policy`` (B, actions), logits or means, ``value`` (B, 1), and ``log_std`` (B, actions) with a spread; with
+            the next memory if recurrent.
         """
         actor = self.features_extractor(observations)
         critic = actor if self.vf_features_extractor is None else self.vf_features_extractor(observations)
@@ -175,7 +184,8 @@ class SB3ActorCritic(nn.Module):
     def _heads(self, actor: Tensor, critic: Tensor) -> dict[str, Tensor]:
         nets = self.mlp_extractor
         policy = self.action_net(nets["policy_net"](nets["shared_net"](actor)))
-        return {"policy": policy, "value": self.value_net(nets["value_net"](nets["shared_net"](critic)))}
+        streams = {"policy": policy, "value": self.value_net(nets["value_net"](nets["shared_net"](critic)))}
+        return streams if self.log_std is None else streams | {"log_std": self.log_std.expand_as(policy)}
 
 
 def _remember(lstm: nn.LSTM, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,6 +212,7 @@ class SB3Continuous(nn.Module):
         activation: A name in ``ACTIVATIONS``.
         one_net: The actor is one ``nn.Sequential`` (TD3 and DDPG).
         clip: Bound of the means before tanh (2 with state-dependent exploration); 0 for none.
+        spread: The actor tells the spread of its actions (SAC and TQC).
     """
 
     def __init__(
@@ -217,6 +228,7 @@ class SB3Continuous(nn.Module):
         activation: str = "ReLU",
         one_net: bool = False,
         clip: float = 0.0,
+        spread: bool = False,
     ) -> None:
         super().__init__()
         actor: dict[str, nn.Module] = {"features_extractor": extractor(features)}
@@ -226,6 +238,8 @@ class SB3Continuous(nn.Module):
             head = nn.Linear(hidden[-1] if hidden else inputs, actions)
             bounded = nn.Sequential(head, nn.Hardtanh(-clip, clip)) if clip else head
             actor |= {"latent_pi": mlp(inputs, hidden, activation), "mu": bounded}
+        if spread:
+            actor |= {"log_std": nn.Linear(hidden[-1] if hidden else inputs, actions)}
         self.actor = nn.ModuleDict(actor)
         self.critic = None
         if critic_features is not None:
@@ -236,16 +250,19 @@ class SB3Continuous(nn.Module):
         """Maps images (B, channels, height, width) to streams.
 
         Returns:
-            ``policy`` (B, actions), the means before tanh, and ``value`` (B, 1), the least critic's at that action
-            (the mean of all quantiles where critics have several).
+            ``policy`` (B, actions), the means before tanh; ``value`` (B, 1), the least critic's there (the mean of
+            all quantiles where critics have several); and ``log_std`` (B, actions) of the spread before tanh.
         """
         latent = self.actor["features_extractor"](observations)
         if "latent_pi" in self.actor:
             latent = self.actor["latent_pi"](latent)
         policy = self.actor["mu"](latent)
+        streams = {"policy": policy}
+        if "log_std" in self.actor:
+            streams["log_std"] = self.actor["log_std"](latent).clamp(*LOG_STD)
         if self.critic is None:
-            return {"policy": policy}
+            return streams
         joined = torch.cat([self.critic["features_extractor"](observations), torch.tanh(policy)], dim=1)
         values = torch.stack([net(joined) for name, net in self.critic.items() if name.startswith("qf")])
         least = values.amin(dim=0) if values.shape[2] == 1 else values.mean(dim=(0, 2)).unsqueeze(1)
-        return {"policy": policy, "value": least}
+        return streams | {"value": least}
