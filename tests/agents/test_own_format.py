@@ -170,6 +170,15 @@ def test_an_agent_of_the_hub_is_found_in_the_local_cache(cleanrl_file: Path, tmp
 
 def test_the_one_checkpoint_of_a_repository_is_chosen() -> None:
     assert choose(["README.md", "replay.mp4", "dqn-Pong.zip"], "hf:a/b") == "dqn-Pong.zip"
+    zoo_files = [
+        "README.md",
+        "args.yml",
+        "dqn-Pong.zip",
+        "dqn-Pong/policy.pth",
+        "train_eval_metrics.zip",
+        "old/dqn.zip",
+    ]
+    assert choose(zoo_files, "hf:sb3/dqn-Pong") == "dqn-Pong.zip"
     with pytest.raises(CheckpointError, match=r"choose one, hf:a/b:FILE, of x.zip, y.zip"):
         choose(["x.zip", "y.zip"], "hf:a/b")
     with pytest.raises(CheckpointError, match=r"no file of hf:a/b is a checkpoint \(.safetensors, .*; it holds README"):
@@ -189,6 +198,12 @@ def test_a_repository_in_the_cache_is_found_where_the_hub_cannot_be_reached(
     def unreachable(repository: str) -> list[str]:
         raise NoRouteError("[Errno -2] Name or service not known")
 
+    fetched: list[str] = []
+
+    def download(repository: str, file: str) -> str:
+        fetched.append(file)
+        return str(cleanrl_file.parent / file)
+
     def local(repository: str, local_files_only: bool) -> str:
         if repository == "nobody/nothing":
             raise FileNotFoundError("Cannot find an appropriate cached snapshot folder")
@@ -197,8 +212,11 @@ def test_a_repository_in_the_cache_is_found_where_the_hub_cannot_be_reached(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "list_repo_files", unreachable)
     monkeypatch.setattr(hub, "snapshot_download", local)
-    monkeypatch.setattr(hub, "hf_hub_download", lambda repository, file: str(cleanrl_file.parent / file))
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    (cleanrl_file.parent / "config.yml").touch()
+    (cleanrl_file.parent / "replay.mp4").touch()
     assert load_agent("hf:somebody/dqn-BreakoutNoFrameskip-v4").protocol.game == "breakout"
+    assert fetched == ["config.yml", cleanrl_file.name]
     with pytest.raises(CheckpointError, match=r"not in the local cache: \[Errno -2\] Name or service not known$"):
         load_agent("hf:nobody/nothing")
 

@@ -197,9 +197,10 @@ def test_args_yml_tells_the_game_where_no_name_does(tmp_path: Path) -> None:
 def test_statistics_of_normalisation_are_asked_for_and_applied(tmp_path: Path, frames: np.ndarray) -> None:
     model = sb3.DQN("CnnPolicy", stacked(), buffer_size=2)
     path = saved(model, tmp_path)
-    (tmp_path / "vecnormalize.pkl").write_bytes(b"never opened")
-    with pytest.raises(CheckpointError, match=r"vecnormalize.pkl.*--normalise PATH.npz"):
-        load_agent(path, game="breakout")
+    for name in ("vec_normalize.pkl", "vecnormalize.pkl"):
+        (tmp_path / name).write_bytes(b"never opened")
+        with pytest.raises(CheckpointError, match=rf"{name}.*--normalise PATH.npz"):
+            load_agent(path, game="breakout")
     mean, variance = np.full((4, 84, 84), 100.0), np.linspace(1, 3000, 4 * 84 * 84).reshape(4, 84, 84)
     np.savez(tmp_path / "seen.npz", mean=mean.transpose(1, 2, 0), var=variance.transpose(1, 2, 0))
     agent = load_agent(path, game="breakout", normalise=tmp_path / "seen.npz")

@@ -110,17 +110,21 @@ class Agent:
         outputs, memory = self.network(inputs, memory)
         return self.read(outputs), memory
 
-    def check_inputs(self) -> None:
-        """Runs one blank observation through the network, so that a misfit is found before a game is played."""
-        blank = torch.zeros(1, *self.protocol.observation_shape)
+    def check_inputs(self) -> Streams:
+        """Runs one blank observation through the network, so that a misfit is found before a game is played.
+
+        Raises:
+            ProtocolError: The network does not take the protocol's observations.
+        """
+        shape = tuple(self.protocol.observation_shape)
         try:
             with torch.no_grad():
-                self(self.prepare(blank))
-        except RuntimeError as error:
-            shape = tuple(self.protocol.observation_shape)
+                return self(self.prepare(torch.zeros(1, *shape)))[0]
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ProtocolError(
-                f"the network of {self.source} does not take this protocol's observations of shape {shape}: "
-                f"{str(error).splitlines()[0]}"
+                f"the network of {self.source} does not take observations of shape {shape} "
+                f"(protocol {self.protocol.name!r}; give the one it learned with): {reason}"
             ) from error
 
 

@@ -148,7 +148,9 @@ def load_torch(file: Path | io.BytesIO, name: str) -> Any:
     """
     # Torch itself never wrote pickles of later protocols bare.
     if (head := _head(file))[:1] == b"\x80" and head[1:] > b"\x02":
-        raise CheckpointError(f"{name} is a plain pickle, which could run anything, so it was not loaded: {_INSTEAD}")
+        raise CheckpointError(
+            f"{name} is a plain pickle, which would run whatever was put into it, so it was not loaded: {_INSTEAD}"
+        )
     if isinstance(file, io.BytesIO) and zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             _check_archive({info.filename: info for info in archive.infolist()}, name)

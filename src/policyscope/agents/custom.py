@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from policyscope.agents.agent import Agent, ContinuousActions, Streams
@@ -70,7 +69,7 @@ def make_agent(
     agent = Agent(
         network, protocol, streams=(), actions=tuple(actions or ()), read=read, continuous=continuous, source=source
     )
-    found = _try(agent)
+    found = agent.check_inputs()
     names = tuple(found)
     if not names:
         raise CheckpointError(f"the network of {source} has no streams; name them with streams= or read=")
@@ -140,21 +139,6 @@ def _guess_several(outputs: Sequence[Any], single: str) -> dict[str, Key]:
     raise CheckpointError(
         f"the network returns {len(outputs)} outputs; name them, e.g. streams={{'policy': 0, 'value': 1}}"
     )
-
-
-def _try(agent: Agent) -> Streams:
-    blank = torch.zeros(1, *agent.protocol.observation_shape)
-    try:
-        with torch.no_grad():
-            streams, _ = agent(agent.prepare(blank))
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        shape = tuple(agent.protocol.observation_shape)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ProtocolError(
-            f"the network of {agent.source} does not take observations of shape {shape} "
-            f"(protocol {agent.protocol.name!r}; give the one it learned with): {reason}"
-        ) from error
-    return streams
 
 
 def _names(agent: Agent, count: int, sure: bool) -> tuple[str, ...]:

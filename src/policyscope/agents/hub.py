@@ -10,6 +10,12 @@ from policyscope.errors import CheckpointError, MissingExtraError
 SUFFIXES = (".safetensors", ".zip", ".cleanrl_model", ".gz", ".pth", ".pt", ".tar")
 """Endings of checkpoints, the likelier first."""
 
+NO_AGENTS = frozenset({"train_eval_metrics.zip", "optimizer.pt", "policy.optimizer.pth", "pytorch_variables.pth"})
+"""Names of files with such endings that rl-baselines3-zoo and others put beside their agents."""
+
+NEIGHBOURS = frozenset({"args.yml", "config.yml", "vec_normalize.pkl", "vecnormalize.pkl"})
+"""Files beside a checkpoint that tell about it, if only by being there."""
+
 
 def fetch(address: str) -> tuple[Path, tuple[str, ...]]:
     """Downloads a checkpoint, or finds it in the local cache.
@@ -28,7 +34,12 @@ def fetch(address: str) -> tuple[Path, tuple[str, ...]]:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise CheckpointError(f"hf:{address} is not of the form hf:ORG/REPO or hf:ORG/REPO:FILE")
     try:
-        chosen = file or choose(_files(repository), f"hf:{repository}")
+        held = _files(repository)
+        chosen = file or choose(held, f"hf:{repository}")
+        folder = chosen.rpartition("/")[0]
+        for name in held:
+            if name.rpartition("/")[0] == folder and name.rpartition("/")[2] in NEIGHBOURS:
+                huggingface_hub.hf_hub_download(repository, name)
         return Path(huggingface_hub.hf_hub_download(repository, chosen)), (repository, chosen)
     except CheckpointError:
         raise
@@ -48,7 +59,9 @@ def choose(files: list[str], name: str, separator: str = ":") -> str:
         separator: What stands between its name and a file's.
     """
     for suffix in SUFFIXES:
-        found = [file for file in files if file.endswith(suffix)]
+        found = [file for file in files if file.endswith(suffix) and file.rpartition("/")[2] not in NO_AGENTS]
+        highest = min((file.count("/") for file in found), default=0)
+        found = [file for file in found if file.count("/") == highest]
         if len(found) == 1:
             return found[0]
         if found:

@@ -33,7 +33,7 @@ def normalised(agent: Agent, path: str | Path) -> Agent:
     last = (*shape[1:], shape[0])
     # VecNormalize keeps channels last where it wraps the environment before the channels are moved.
     if mean.shape == variance.shape == last and last != shape:
-        mean, variance = mean.permute(2, 0, 1), variance.permute(2, 0, 1)
+        mean, variance = mean.movedim(-1, 0), variance.movedim(-1, 0)
     for name, value in (("mean", mean), ("var", variance)):
         if tuple(value.shape) not in ((), (1,), shape):
             raise CheckpointError(f"{name} in {path} has shape {tuple(value.shape)}, but observations have {shape}")

@@ -18,15 +18,17 @@ def environments(path: Path) -> tuple[str, ...]:
 
 def check_normalisation(file: Checkpoint, wishes: Wishes) -> None:
     """Refuses an agent whose observations were normalised with numbers that only a pickle holds."""
-    if wishes.normalise is not None or not _beside(file.path, "vecnormalize.pkl"):
+    # The first name is of rl-baselines3-zoo's folders, the second of its repositories.
+    pickles = [*_beside(file.path, "vecnormalize.pkl"), *_beside(file.path, "vec_normalize.pkl")]
+    if wishes.normalise is not None or not pickles:
         return
     settings = " ".join(_texts(file.path, "config.yml"))
     normalise = re.search(r"-\s+normalize\s*\n\s*-\s+(.+)", settings)
     if normalise and re.search(r"norm_obs['\"]*\s*[:=]\s*False|^\s*false", normalise[1]):
         return
     raise CheckpointError(
-        f"beside {file.name} lies vecnormalize.pkl, a pickle that is not opened: if observations were normalised, save "
-        "numpy.savez(PATH, mean=v.obs_rms.mean, var=v.obs_rms.var) and pass --normalise PATH.npz, else --normalise off"
+        f"beside {file.name} lies {pickles[0].name}, a pickle that is not opened: if observations were normalised, "
+        "save numpy.savez(PATH, mean=v.obs_rms.mean, var=v.obs_rms.var) and pass --normalise PATH.npz, else --normalise off"
     )
 
 
