@@ -28,7 +28,8 @@ def check_normalisation(file: Checkpoint, wishes: Wishes) -> None:
         return
     raise CheckpointError(
         f"beside {file.name} lies {pickles[0].name}, a pickle that is not opened: if observations were normalised, "
-        "save numpy.savez(PATH, mean=v.obs_rms.mean, var=v.obs_rms.var) and pass --normalise PATH.npz, else --normalise off"
+        "save numpy.savez(PATH, mean=v.obs_rms.mean, var=v.obs_rms.var) and pass --normalise PATH.npz, "
+        "else --normalise off"
     )
 
 
