@@ -102,7 +102,7 @@ def draw_curve(run: Path, picture: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 3.2), dpi=150, layout="constrained")
     axes.plot(steps, [float(r["return"]) for r in rows], color="#2563eb", linewidth=2)
     axes.set_xlabel("agent steps (thousands, four frames each)")
-    axes.set_ylabel("return, mean of 100 games")
+    axes.set_ylabel("bricks a game (clipped rewards),\nmean of 100 games")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     picture.parent.mkdir(parents=True, exist_ok=True)
