@@ -3,7 +3,8 @@
     python benchmarks/episode.py [--steps 512]
 
 The reference is what nobody can do without: the emulator stepping through the same actions (four frames a step), one
-forward pass a step to act, and for the explanation one forward and two backward passes to the input in batches of 64.
+forward pass a step to act (on one thread, so that a run does not depend on the number of cores), and for the
+explanation one forward and two backward passes to the input in batches of 64.
 Ours is everything: acting, recording screens, observations, RAM and streams, nine methods and writing their maps.
 """
 
@@ -79,10 +80,13 @@ def time_emulator(agent: ps.Agent, episode: ps.Episode) -> float:
 def time_passes(agent: ps.Agent, episode: ps.Episode) -> float:
     """One forward pass a step to act; one forward and two backward passes in batches to explain."""
     observations = np.asarray(episode.observations)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     start = time.perf_counter()
     with torch.inference_mode():
         for index in range(len(episode)):
             agent(agent.prepare(observations[index : index + 1]))
+    torch.set_num_threads(threads)
     for first in range(0, len(episode), 64):
         leaf = agent.prepare(observations[first : first + 64]).requires_grad_()
         target = agent(leaf)[0]["q"].max(dim=1).values.sum()
