@@ -177,10 +177,9 @@ class Explainer:
         if panel.method not in INPUT_SHAPED:
             return _pick(maps, maps.shape[1], panel.lag) if in_time and panel.lag is not None else maps
         if not in_time:
-            by_frame = maps.unflatten(1, (protocol.stack, -1)).sum(dim=2)
-            return _pick(by_frame, protocol.stack, panel.lag)
+            return _over_colours(_pick(maps.unflatten(1, (protocol.stack, -1)), protocol.stack, panel.lag))
         if not self.agent.memory_size:
-            return _pick(maps.sum(dim=2), maps.shape[1], panel.lag)
+            return _over_colours(_pick(maps, maps.shape[1], panel.lag))
         # Steps of the window, each a stack of frames: a frame is seen in several of them.
         window, stack = maps.shape[1], protocol.stack
         by_frame = maps.unflatten(2, (stack, -1)).sum(dim=3)
@@ -245,6 +244,11 @@ def _pick(maps: Tensor, lags: int, lag: int | str | None) -> Tensor:
     if lag == "mean":
         return maps.mean(dim=1)
     return maps[:, lags - 1 - int(lag or 0)]
+
+
+def _over_colours(maps: Tensor) -> Tensor:
+    """The sum over a picture's colours, (B, colours, H, W) -> (B, H, W)."""
+    return maps[:, 0] if maps.shape[1] == 1 else maps.sum(dim=1)
 
 
 def _numpy(tensor: Tensor) -> Array:
