@@ -1,6 +1,6 @@
 """Playing and explaining an episode with nine methods, against the emulator's time plus that of the bare passes.
 
-    python benchmarks/episode.py [--steps 512]
+    python benchmarks/episode.py [--steps 2000]
 
 The reference is what nobody can do without: the emulator stepping through the same actions (four frames a step), one
 forward pass a step to act (on one thread, so that a run does not depend on the number of cores), and for the
@@ -28,7 +28,7 @@ from policyscope.episodes.environment import make_environment
 class Options:
     agent: str | None = None
     """An agent to play; by default one with random weights."""
-    steps: int = 512
+    steps: int = 2000
     threads: int = 2
     repeats: int = 3
 
