@@ -60,6 +60,16 @@ def test_both_equal_loops_over_regions():
     assert given["sarfa"].max() > 0
 
 
+def test_sarfa_explains_the_action_that_is_named_in_whatever_way():
+    network, x = make(networks.Modules), states()
+    wanted = [ps.attribute(network, x, ["sarfa"], target=action)["sarfa"] for action in range(networks.ACTIONS)]
+    for name in ("2", "contrast:2", torch.tensor(2), torch.tensor([2, 2, 2])):
+        assert torch.equal(ps.attribute(network, x, ["sarfa"], target=name)["sarfa"], wanted[2])
+    greedy = ps.attribute(network, x, ["sarfa"], target="greedy")["sarfa"]
+    for state, action in enumerate(network(x).argmax(dim=1).tolist()):
+        assert torch.allclose(greedy[state], wanted[action][state], atol=1e-12)
+
+
 def test_the_blur_is_scipys():
     image = states(1)[0]
     assert torch.allclose(

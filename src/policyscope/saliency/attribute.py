@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from policyscope.errors import TargetError
@@ -140,11 +139,5 @@ def _perturb(
     if "sarfa" in names:
         if (callable(target) and not isinstance(target, Tensor)) or base.shape[1] < 2:
             raise TargetError("sarfa explains one action of several: give its index as target")
-        if target is None or isinstance(target, str):
-            chosen = base.argmax(dim=1)
-            if isinstance(target, str) and target.partition(":")[2]:
-                chosen = torch.full_like(chosen, int(target.partition(":")[2]))
-        else:
-            chosen = torch.as_tensor(target, device=base.device).long().reshape(-1).expand(len(base))
-        results["sarfa"] = sarfa(base, perturbed, chosen, regions, size)
+        results["sarfa"] = sarfa(base, perturbed, targets.chosen(target, base), regions, size)
     return results

@@ -22,10 +22,9 @@ from policyscope.saliency.explainer import Explainer
 from policyscope.saliency.maps import Maps, panel_dicts
 from policyscope.saliency.perturbation import Regions
 from policyscope.saliency.request import Request, make_request
-from policyscope.storage import Columns, read_json
+from policyscope.storage import Array, Columns, read_json
 
 Progress = Callable[[int, int], None]
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def explain(

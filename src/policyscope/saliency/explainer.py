@@ -15,12 +15,11 @@ from policyscope.agents.agent import Agent, Streams
 from policyscope.episodes.episode import Episode
 from policyscope.errors import ProtocolError, TargetError
 from policyscope.saliency import full_grad, perturbation, plan, targets
-from policyscope.saliency.maps import Panel, weights_column
+from policyscope.saliency.maps import Panel, map_column, target_column, weights_column
 from policyscope.saliency.record import differentiating, evaluating, record
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
 from policyscope.saliency.trace import Trace
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from policyscope.storage import Array
 
 
 class Explainer:
@@ -54,7 +53,7 @@ class Explainer:
         gradient_panels = [p for p in request.panels if p.method in plan.METHODS]
         perturbed_panels = [p for p in request.panels if p.method in plan.PERTURBATION]
         inner = tuple(sorted({p.stream for p in request.panels} & inner_modules(self.agent) - set(self.agent.streams)))
-        names = {panel: f"map-{index:03d}" for index, panel in enumerate(request.panels)}
+        names = {panel: map_column(request.panels, panel) for panel in request.panels}
         for batch in batches:
             index = np.arange(batch.start, batch.stop)
             rows: dict[str, Array] = {}
@@ -74,7 +73,7 @@ class Explainer:
     ) -> Iterator[tuple[Panel, Tensor]]:
         for (stream, action), group in _grouped(panels, lambda p: (p.stream, p.action)):
             target = self._target(trace, stream, action, index)
-            rows[f"target-{stream}-{action}"] = _numpy(target)
+            rows[target_column(stream, action)] = _numpy(target)
             layers = list(dict.fromkeys(p.layer for p in group if p.layer is not None))
             for layer in layers or [*self.layer_names[:1], ""][:1]:
                 here = [p for p in group if p.layer in (layer, None)]
@@ -205,11 +204,8 @@ class Explainer:
                 if panel.method == "noise_saliency":
                     yield panel, perturbation.noise_saliency(base, perturbed, request.regions, self.size)
                 else:
-                    chosen = base.argmax(dim=1)
-                    if panel.action in ("taken", "contrast") and self.episode.actions is not None:
-                        chosen = self._taken(index, base.device)
-                    elif panel.action.isdigit():
-                        chosen = torch.full_like(chosen, int(panel.action))
+                    takes = panel.action in ("taken", "contrast") and self.episode.actions is not None
+                    chosen = targets.chosen(self._taken(index, base.device) if takes else panel.action, base)
                     yield panel, perturbation.sarfa(base, perturbed, chosen, request.regions, self.size)
 
     def _perturbable(

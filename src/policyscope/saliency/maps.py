@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,7 @@ from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError, TargetError
 from policyscope.lazy import ArrayLike, Lazy
 from policyscope.saliency.resize import to_size
-from policyscope.storage import check_chunks, open_group, read_count, read_json, write_json
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from policyscope.storage import Array, check_chunks, open_group, read_count, read_json, write_json
 
 SIGNED = frozenset({"gradient", "guided_backprop", "guided_grad_cam", "g2_grad_cam"})
 STATISTICS = ("mean", "std", "max", "q995")
@@ -147,7 +145,7 @@ class Maps:
 
     def __getitem__(self, key: str | Panel) -> PanelMaps:
         panel = self.panel(key)
-        return PanelMaps(self._columns[_name(self.panels, panel)], self._size)
+        return PanelMaps(self._columns[map_column(self.panels, panel)], self._size)
 
     def when_unused(self, function: Callable[..., Any], *args: Any) -> None:
         """Calls a function once nothing refers to these maps nor to any panel's."""
@@ -178,7 +176,7 @@ class Maps:
     def targets(self, panel: str | Panel) -> Array:
         """(N,) the explained scalar of each state."""
         found = self.panel(panel)
-        return np.asarray(self._columns[f"target-{found.stream}-{found.action}"])
+        return np.asarray(self._columns[target_column(found.stream, found.action)])
 
     def layer_weights(self, panel: str | Panel) -> dict[str, Array]:
         """FullGrad++'s share of each layer in each state: layer -> (N,)."""
@@ -194,7 +192,7 @@ class Maps:
         Worked out at the first call and kept beside the maps.
         """
         found = self.panel(panel)
-        name = _name(self.panels, found)
+        name = map_column(self.panels, found)
         file = self.path / f"{name}.statistics.json"
         kept = read_json(file) if file.exists() else {}
         if len(kept.get("mean", ())) != self._count:
@@ -204,13 +202,19 @@ class Maps:
         return {key: np.asarray(kept[key], dtype=np.float32) for key in STATISTICS}
 
 
+def map_column(panels: Sequence[Panel], panel: Panel) -> str:
+    """Where a panel's maps are kept."""
+    return f"map-{panels.index(panel):03d}"
+
+
+def target_column(stream: str, action: str) -> str:
+    """Where the explained scalars of a target are kept."""
+    return f"target-{stream}-{action}"
+
+
 def weights_column(panel: Panel) -> str:
     """Where FullGrad++'s layer weights of a panel are kept."""
     return f"weights-{panel.stream}-{panel.action}-{panel.lag or 0}"
-
-
-def _name(panels: tuple[Panel, ...], panel: Panel) -> str:
-    return f"map-{panels.index(panel):03d}"
 
 
 def _statistics(maps: PanelMaps, block: int = 256) -> dict[str, list[float]]:

@@ -17,7 +17,6 @@ from policyscope.saliency.rectifiers import Point, Rule
 from policyscope.saliency.resize import to_size
 from policyscope.saliency.trace import Trace
 
-Variant = Literal["default", "blog_text", "blog_code", "published"]
 Shape = Literal["input", "layer", "image"]
 
 

@@ -121,6 +121,16 @@ def contrast(values: Tensor, chosen: Tensor) -> Tensor:
     return own - (values.sum(dim=1) - own) / (values.shape[1] - 1)
 
 
+def chosen(selection: int | str | Tensor | None, values: Tensor) -> Tensor:
+    """The entry (B,) of values (B, k) that a selection names, for who must have one; else the greedy one."""
+    if isinstance(selection, str):
+        index = selection.rpartition(":")[2]
+        selection = int(index) if index.isdigit() else None
+    if selection is None:
+        return values.argmax(dim=1)
+    return _indices(selection, len(values), values.shape[1], "output", values)
+
+
 def _indices(selection: int | Tensor, states: int, count: int, name: str, like: Tensor) -> Tensor:
     indices = torch.as_tensor(selection, device=like.device).long().reshape(-1)
     if indices.numel() == 1:
