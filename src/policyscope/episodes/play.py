@@ -98,7 +98,7 @@ def _played(
 ) -> Episode:
     """Plays into a run folder and reads the episode back."""
     folder = run / "episode.zarr"
-    with _opened(agent, env) as environment:
+    with opened(agent, env) as environment:
         meta = _meta(agent, environment, chosen, seed)
         if not resume and (folder / "meta.json").exists():
             raise RunError(f"{run} already holds a run; resume it, or choose another folder")
@@ -106,7 +106,7 @@ def _played(
         if past is None or len(past) < steps:
             with disk_errors(run):
                 folder.mkdir(parents=True, exist_ok=True)
-            with torch.inference_mode(), _one_thread(), Interrupts() as interrupts:
+            with torch.inference_mode(), one_thread(), Interrupts() as interrupts:
                 _play(agent, environment, chosen, steps, seed, folder, meta, past, interrupts, progress)
     return Episode.open(folder)
 
@@ -191,7 +191,7 @@ def _memory_after(agent: Agent, past: Episode) -> torch.Tensor | None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Single states gain nothing from threads, lose much on a busy machine, and would round as cores are many."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -202,7 +202,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(agent: Agent, env: GivenEnv | None) -> Iterator[Environment]:
+def opened(agent: Agent, env: GivenEnv | None) -> Iterator[Environment]:
     """The environment to be played, checked against the agent, and closed unless it was given open."""
     environment = make_environment(agent.protocol, env)
     try:
