@@ -1,0 +1,1 @@
+"""Training the documents' agents, and watching any network while it is trained."""

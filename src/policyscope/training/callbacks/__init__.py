@@ -1,0 +1,1 @@
+"""Saliency while other people's trainers train: a file a library."""
