@@ -21,6 +21,14 @@ class RunError(PolicyscopeError):
     """A run folder that cannot be written, continued or read."""
 
 
+class RecipeError(PolicyscopeError):
+    """A value of a training recipe that is out of range, or does not fit the others."""
+
+
+class TrainingError(PolicyscopeError):
+    """A training run that cannot go on: a loss that is not a number, a worker that died."""
+
+
 class MissingExtraError(PolicyscopeError):
     """An optional dependency is not installed."""
 

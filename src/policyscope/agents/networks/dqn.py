@@ -80,9 +80,12 @@ class CategoricalDQN(nn.Module):
 
     def forward(self, observations: Tensor) -> dict[str, Tensor]:
         """Maps observations (B, channels, 84, 84) in [0, 1] to ``q`` (B, actions)."""
-        logits = self.head(self.body(observations))
-        probabilities = logits.view(len(logits), -1, len(self.support)).softmax(dim=2)
-        return {"q": probabilities @ self.support}
+        return {"q": self.logits(observations).softmax(dim=2) @ self.support}
+
+    def logits(self, observations: Tensor) -> Tensor:
+        """Maps observations to the logits of each action's atoms (B, actions, atoms)."""
+        logits: Tensor = self.head(self.body(observations))
+        return logits.view(len(logits), -1, len(self.support))
 
 
 class QuantileDQN(nn.Module):

@@ -29,7 +29,10 @@ class RecurrentActorCritic(nn.Module):
             ``policy`` logits (B, actions), ``value`` (B, 1), and the attention, ``attention_policy`` and
             ``attention_value`` (B, T).
         """
-        features = self.frames(observations)
+        return self.from_features(self.frames(observations))
+
+    def from_features(self, features: Tensor) -> dict[str, Tensor]:
+        """The same streams, from the features of the frames (B, T, hidden)."""
         policy_sequence, _ = self.policy_lstm(features)
         value_sequence, _ = self.value_lstm(features)
         policy, value = self.policy_step(policy_sequence), self.value_step(value_sequence)

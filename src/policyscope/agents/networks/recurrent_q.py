@@ -67,9 +67,8 @@ class _DuelingSequence(nn.Module):
         self.value = nn.Linear(hidden, 1)
         self.advantage = nn.Linear(hidden, actions)
 
-    def over_time(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps observations (B, T, channels, 84, 84) to values (B, T, 1) and advantages (B, T, actions)."""
-        features = self.frames(observations)
+    def over_time(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps features of frames (B, T, hidden) to values (B, T, 1) and advantages (B, T, actions)."""
         return self.value(self.value_lstm(features)), self.advantage(self.advantage_lstm(features))
 
 
@@ -89,7 +88,11 @@ class SplitAttentionDRQN(_DuelingSequence):
             ``q`` and ``advantage`` (B, actions), ``value`` (B, 1), the latter two added over the attended steps; and
             the attention itself, ``attention_value`` and ``attention_advantage`` (B, T).
         """
-        value, advantage = self.over_time(observations)
+        return self.from_features(self.frames(observations))
+
+    def from_features(self, features: Tensor) -> dict[str, Tensor]:
+        """The same streams, from the features of the frames (B, T, hidden)."""
+        value, advantage = self.over_time(features)
         value_weights, advantage_weights = self.value_attention(value), self.advantage_attention(advantage)
         value, advantage = value * value_weights, advantage * advantage_weights
         merged = value + advantage - advantage.mean(dim=2, keepdim=True)
@@ -117,7 +120,11 @@ class SharedAttentionDRQN(_DuelingSequence):
             ``q`` and ``advantage`` (B, actions), ``value`` (B, 1), the latter two weighted by the attention and added
             over the steps; and ``attention`` (B, T).
         """
-        value, advantage = self.over_time(observations)
+        return self.from_features(self.frames(observations))
+
+    def from_features(self, features: Tensor) -> dict[str, Tensor]:
+        """The same streams, from the features of the frames (B, T, hidden)."""
+        value, advantage = self.over_time(features)
         merged = value + advantage - advantage.mean(dim=2, keepdim=True)
         weights = self.attention(merged)
         return {

@@ -1,0 +1,87 @@
+"""A learning curve: rows of a CSV file as a run goes, and its picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from policyscope.errors import MissingExtraError
+from policyscope.storage import replacing
+
+BLUE, GREY = "#2563eb", "#6b7280"
+
+
+class Curve:
+    """Rows of numbers over steps in a CSV file; its columns are those of its first row."""
+
+    def __init__(self, path: Path, from_step: int = 0) -> None:
+        """Opens a curve, without the rows of steps that are about to be made again.
+
+        Args:
+            path: The CSV file; it need not be there.
+            from_step: Rows of later steps are dropped.
+        """
+        self.path = path
+        self._columns: list[str] = []
+        kept = [row for row in rows(path) if float(row["step"]) <= from_step] if path.exists() else []
+        self._columns = list(kept[0]) if kept else []
+        with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            if kept:
+                writer = csv.DictWriter(file, self._columns)
+                writer.writeheader()
+                writer.writerows(kept)
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Appends a row; a value that the columns do not have is left out, a missing one is empty."""
+        first = not self._columns
+        self._columns = self._columns or list(row)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
+            if first:
+                writer.writeheader()
+            writer.writerow({name: _plain(row[name]) for name in self._columns if name in row})
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a curve; a last one that a kill cut short is left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    return [row for row in found if row.get("step") and None not in row.values()]
+
+
+def draw(path: Path, picture: Path, title: str = "") -> None:
+    """Draws the returns of a curve, and how they came to be.
+
+    Args:
+        path: The CSV file.
+        picture: A PNG, which appears whole.
+        title: Above it.
+
+    Raises:
+        MissingExtraError: There is no matplotlib.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "train", "drawing a learning curve") from None
+
+    points = [(float(r["step"]), float(r["return"])) for r in rows(path) if r.get("return") not in ("", "nan", None)]
+    figure = Figure(figsize=(7, 3.2), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    unit, name = (1e6, "millions") if points and points[-1][0] > 2e6 else (1e3, "thousands")
+    axes.plot([step / unit for step, _ in points], [value for _, value in points], color=BLUE, linewidth=2)
+    axes.set_xlabel(f"agent steps ({name}, four frames each)")
+    axes.set_ylabel("return, mean of 100 games")
+    axes.set_title(title, loc="left", fontsize=10, color=GREY)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    with replacing(picture) as part:
+        figure.savefig(part, format="png")
+
+
+def _plain(value: Any) -> float | int:
+    return int(value) if float(value).is_integer() else float(f"{float(value):.6g}")

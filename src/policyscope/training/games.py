@@ -1,0 +1,99 @@
+"""Atari games side by side, as a learner sees them: clipped rewards, and returns that a lost life ends."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from ale_py import AtariVectorEnv
+
+from policyscope.agents.presets import game_name, preset
+from policyscope.agents.protocol import Protocol
+from policyscope.training.recipe import Recipe
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a step brought to each of n games.
+
+    Attributes:
+        rewards: (n,) float32, clipped if the recipe says so.
+        ends: (n,) bool, a life or the game was lost: no return goes beyond.
+        over: (n,) bool, the game ended or was cut off, and the next observation starts another.
+    """
+
+    rewards: Array
+    ends: Array
+    over: Array
+
+
+class Games:
+    """Games of one kind under the protocol ``ale-vector``; each starts anew when it is over.
+
+    Attributes:
+        observations: (n, stack, 84, 84) uint8, what the next action is chosen from; the newest frame last.
+        age: (n,) int64, steps since each game began (frames of a stack beyond it are zero).
+        finished: Returns of the last 100 games, rewards as the console counts them.
+        count: Games finished.
+    """
+
+    def __init__(self, recipe: Recipe, stack: int = 4, *, seed: int, threads: int = 1, frame_skip: int = 4) -> None:
+        self.protocol = replace(
+            preset("ale-vector", recipe.game), stack=stack, sticky=recipe.sticky, frame_skip=frame_skip
+        )
+        # With `episodic_life` ale-py resets the whole game at each lost life; here only the return ends.
+        self._env = AtariVectorEnv(
+            game_name(recipe.game),
+            num_envs=recipe.games,
+            num_threads=threads,
+            stack_num=stack,
+            frameskip=frame_skip,
+            repeat_action_probability=recipe.sticky,
+            use_fire_reset=False,
+            life_loss_info=True,
+            reward_clipping=False,
+            autoreset_mode="SameStep",
+        )
+        self._clip = recipe.clip_rewards
+        self.observations, info = self._env.reset(seed=seed)
+        self._frame_number = info["episode_frame_number"]
+        self.age = np.zeros(recipe.games, np.int64)
+        self._returns = np.zeros(recipe.games)
+        self.finished: deque[float] = deque(maxlen=100)
+        self.count = 0
+
+    @property
+    def actions(self) -> int:
+        """Size of the action set."""
+        return int(self._env.single_action_space.n)  # type: ignore[attr-defined]
+
+    def step(self, actions: Array) -> Turn:
+        """Takes an action (n,) in each game."""
+        self.observations, rewards, ends, truncated, info = self._env.step(np.ascontiguousarray(actions, np.int64))
+        # A lost life is reported as an end; a game is over where its own count of frames fell back.
+        over = info["episode_frame_number"] < self._frame_number
+        self._frame_number = info["episode_frame_number"]
+        self._returns += rewards
+        self.finished.extend(self._returns[over].tolist())
+        self.count += int(over.sum())
+        self._returns[over] = 0.0
+        self.age = np.where(over, 0, self.age + 1)
+        rewards = np.sign(rewards) if self._clip else rewards
+        return Turn(rewards.astype(np.float32), ends | truncated, over)
+
+    def score(self) -> float:
+        """Mean return of the last 100 games; not a number before one is finished."""
+        return float(np.mean(self.finished)) if self.finished else float("nan")
+
+    def close(self) -> None:
+        """Ends the emulators."""
+        self._env.close()
+
+
+def as_sequence(protocol: Protocol) -> Protocol:
+    """The protocol of a network that takes its frames as a sequence, not as channels."""
+    return replace(protocol, layout="time")

@@ -1,0 +1,51 @@
+"""What every recipe has: the game, and how the run is made. Each family of algorithms adds its own values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from policyscope.agents.presets import game_name
+from policyscope.errors import RecipeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The values that all recipes share."""
+
+    game: str = "breakout"
+    """Any way to write one of ale-py's games."""
+    steps: int = 10_000_000
+    """Agent steps, of four frames each, over all games."""
+    seed: int = 1
+    games: int = 32
+    """Games played side by side."""
+    sticky: float = 0.25
+    """Chance that a frame repeats the previous action."""
+    learning_rate: float = 2.5e-4
+    gamma: float = 0.99
+    """Discount of a step."""
+    max_grad_norm: float = 10.0
+    """Gradients are scaled down to this norm."""
+    clip_rewards: bool = True
+    """Learn from the sign of a reward, as the documents' agents did."""
+
+    def __post_init__(self) -> None:
+        game_name(self.game)
+        for name, fits, right in self.rules():
+            if not fits:
+                raise RecipeError(f"--{name.replace('_', '-')} is {getattr(self, name)!r}; it must be {right}")
+
+    def rules(self) -> Iterable[tuple[str, bool, str]]:
+        """What must hold of the values: (name, whether it does, what would be right)."""
+        yield "steps", self.steps >= 1, "at least 1"
+        yield "games", 1 <= self.games <= 4096, "between 1 and 4096"
+        yield "sticky", 0 <= self.sticky <= 1, "a chance between 0 and 1"
+        yield "learning_rate", 0 < self.learning_rate < 1, "between 0 and 1"
+        yield "gamma", 0 <= self.gamma <= 1, "between 0 and 1"
+        yield "max_grad_norm", self.max_grad_norm > 0, "above 0"
+
+    def values(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)

@@ -1,0 +1,154 @@
+"""What happened in a few steps of many games, and how a network sees it: stacked frames, or windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from policyscope.training.compute import Compute
+from policyscope.training.games import Games
+from policyscope.training.windows import Memory, encode, windows
+
+Streams = dict[str, Tensor]
+
+
+@dataclass
+class Rollout:
+    """What happened in T steps of N games; each array is (T, N)."""
+
+    actions: Tensor
+    log_chances: Tensor
+    values: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+    @classmethod
+    def empty(cls, length: int, games: int) -> Rollout:
+        """Room for one."""
+        return cls(torch.zeros(length, games, dtype=torch.int64), *(torch.zeros(length, games) for _ in range(4)))
+
+    def advantages(self, last: Tensor, gamma: float, trace: float) -> Tensor:
+        """Generalised advantage estimates (Schulman et al., 2016, Eq. 16), cut where a life or a game ends.
+
+        Args:
+            last: Values (N,) of the states after the rollout.
+            gamma: Discount.
+            trace: Lambda.
+
+        Returns:
+            (T, N): the sum over k of (gamma lambda)^k (r + gamma v' - v).
+        """
+        found = torch.zeros_like(self.values)
+        carried, after = torch.zeros_like(last), last
+        for step in reversed(range(len(found))):
+            alive = 1 - self.ends[step]
+            error = self.rewards[step] + gamma * after * alive - self.values[step]
+            carried = error + gamma * trace * alive * carried
+            found[step], after = carried, self.values[step]
+        return found
+
+
+class View(Protocol):
+    """How a network sees games: when it acts, and again when it learns from what happened."""
+
+    def act(self, step: int, games: Games) -> Streams:
+        """The streams of each game's state, step ``step`` of the rollout, which is kept."""
+
+    def last(self, games: Games) -> Streams:
+        """The streams of the states after it."""
+
+    def batches(self) -> Iterator[tuple[Tensor, Streams]]:
+        """All states of the rollout by chance: their rows in (T x N), and their streams, with gradients."""
+
+
+class Stacked:
+    """Frames stacked as channels: each state by itself."""
+
+    def __init__(self, network: nn.Module, compute: Compute, length: int, batch: int, shape: tuple[int, ...]) -> None:
+        """Takes the memory.
+
+        Args:
+            network: Takes (B, stack, H, W).
+            compute: Where, and in what precision.
+            length: Steps of a rollout.
+            batch: States of a gradient step.
+            shape: Of the games' observations (N, stack, H, W).
+        """
+        self._network, self._compute, self._batch = network, compute, batch
+        self._kept = torch.zeros(length, *shape, dtype=torch.uint8)
+
+    def _forward(self, observations: Tensor) -> Streams:
+        with self._compute.autocast():
+            return _floats(self._network(self._compute.inputs(observations)))
+
+    def act(self, step: int, games: Games) -> Streams:
+        """See :class:`View`."""
+        self._kept[step] = torch.from_numpy(games.observations)
+        return self._forward(self._kept[step])
+
+    def last(self, games: Games) -> Streams:
+        """See :class:`View`."""
+        return self._forward(torch.from_numpy(games.observations))
+
+    def batches(self) -> Iterator[tuple[Tensor, Streams]]:
+        """See :class:`View`."""
+        observations = self._kept.flatten(0, 1)
+        for rows in torch.randperm(len(observations)).split(self._batch):
+            yield rows, self._forward(observations[rows])
+
+
+class Windowed:
+    """Windows of frames, for recurrent networks: all steps of some games together, each frame encoded once."""
+
+    def __init__(self, network: nn.Module, compute: Compute, length: int, batch: int, shape: tuple[int, ...]) -> None:
+        """Takes the memory.
+
+        Args:
+            network: With ``frames`` and ``from_features``.
+            compute: Where, and in what precision.
+            length: Steps of a rollout.
+            batch: States of a gradient step, a multiple of ``length``.
+            shape: Of the games' observations (N, size, H, W).
+        """
+        self._network, self._compute = network, compute
+        self._games, self._size = shape[:2]
+        self._length, self._together = length, batch // length
+        self._memory = Memory(network, compute, self._size)
+        self._frames = torch.zeros(self._games, self._size - 1 + length, *shape[2:], dtype=torch.uint8)
+        self._age = torch.zeros(self._games, length, dtype=torch.int64)
+
+    def act(self, step: int, games: Games) -> Streams:
+        """See :class:`View`."""
+        observations, age = torch.from_numpy(games.observations), torch.from_numpy(games.age)
+        if step == 0:
+            self._memory.forget()
+            self._frames[:, : self._size - 1] = observations[:, :-1]
+        self._frames[:, self._size - 1 + step] = observations[:, -1]
+        self._age[:, step] = age
+        return self._streams(self._memory, observations, age)
+
+    def last(self, games: Games) -> Streams:
+        """See :class:`View`."""
+        return self._streams(self._memory, torch.from_numpy(games.observations), torch.from_numpy(games.age))
+
+    def _streams(self, memory: Memory, observations: Tensor, age: Tensor) -> Streams:
+        with self._compute.autocast():
+            return _floats(self._network.from_features(memory(observations, age)))  # type: ignore[operator]
+
+    def batches(self) -> Iterator[tuple[Tensor, Streams]]:
+        """See :class:`View`."""
+        steps = torch.arange(self._length) * self._games
+        for games in torch.randperm(self._games).split(self._together):
+            with self._compute.autocast():
+                features, blank = encode(self._network, self._frames[games], self._compute)
+                seen = windows(features, blank, self._age[games], self._size).flatten(0, 1)
+                streams = _floats(self._network.from_features(seen))  # type: ignore[operator]
+            yield (games[:, None] + steps).flatten(), streams
+
+
+def _floats(streams: Streams) -> Streams:
+    return {name: value.float() for name, value in streams.items()}

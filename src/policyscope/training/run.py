@@ -1,0 +1,302 @@
+"""A training run's folder: its checkpoints, its curve, its progress, and how it ends.
+
+RUN/train.json                the recipe, and which files go on from which step; replaced last
+RUN/agent.safetensors         the newest agent, as ``policyscope explain RUN/agent.safetensors`` takes it
+RUN/checkpoints/agent-*.safetensors
+RUN/optimiser-*.safetensors   what the newest checkpoint needs to go on
+RUN/curve.csv, curve.png, tensorboard/
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from policyscope.agents.agent import Agent
+from policyscope.agents.formats.own import save_agent
+from policyscope.agents.loading import load_agent
+from policyscope.agents.networks import build
+from policyscope.agents.protocol import Protocol
+from policyscope.errors import RunError, TrainingError
+from policyscope.storage import disk_errors, read_json, write_json
+from policyscope.training.checkpoints import agent_of, load_optimiser, save_optimiser
+from policyscope.training.compute import Compute, hardware
+from policyscope.training.curve import Curve, draw
+from policyscope.training.progress import Progress
+from policyscope.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is made; none of it shapes what is learnt."""
+
+    out: Path
+    """Folder of the run."""
+    resume: bool = False
+    """Go on from the newest checkpoint in the folder."""
+    minutes: float = 0.0
+    """Stop after this long (0: when the steps are done)."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 …"""
+    threads: int = 1
+    """Processor threads of the network and of the games."""
+    save_every: int = 50_000
+    """Steps between checkpoints."""
+    report_every: int = 10_000
+    """Steps between rows of the curve."""
+    tensorboard: bool = True
+    """Write TensorBoard's files too, if it is installed."""
+
+
+class Run:
+    """A folder that a training writes to, as a context.
+
+    Attributes:
+        compute: Where the network is trained.
+        step: Agent steps done so far.
+    """
+
+    def __init__(self, name: str, recipe: Recipe, options: RunOptions, how: str, command: str = "") -> None:
+        """Starts a run, or finds the place where it stopped.
+
+        Args:
+            name: Of the recipe.
+            recipe: Its values.
+            options: How the run is made.
+            how: How the agent is trained, in plain words, for a card.
+            command: The command line that makes it.
+
+        Raises:
+            RunError: The folder holds a run and ``resume`` was not asked for, or it is of another recipe.
+        """
+        self.name, self.recipe, self.options, self.how, self.command = name, recipe, options, how, command
+        self.folder = options.out
+        self.compute = Compute(options.device, options.threads)
+        self.step, self._seconds = 0, 0.0
+        self._restored: dict[str, Any] | None = None
+        note = self.folder / "train.json"
+        if note.exists():
+            self._find(read_json(note))
+        with disk_errors(self.folder):
+            (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            self._curve = Curve(self.folder / "curve.csv", self.step)
+        self._board = _board(self.folder / "tensorboard", self.step) if options.tensorboard else None
+        self._began, self._next_report = time.monotonic(), self.step + options.report_every
+        self._next_save = self.step + options.save_every
+        self._progress = Progress(recipe.steps, self.step, options.minutes)
+        self._stop = False
+        self._handlers: dict[int, Any] = {}
+
+    def _find(self, told: Any) -> None:
+        if not self.options.resume:
+            raise RunError(f"{self.folder} holds a run already; go on with --resume, or choose another --out")
+        if told.get("recipe") != self.name:
+            raise RunError(f"{self.folder} holds a run of {told.get('recipe')!r}, not of {self.name!r}")
+        before = told.get("values", {})
+        for key, value in self.recipe.values().items():
+            if key != "steps" and key in before and before[key] != _jsonable(value):
+                raise RunError(
+                    f"{self.folder} was begun with {key} {before[key]!r}, not {value!r}: "
+                    "give the same recipe to --resume, or choose another --out"
+                )
+        self.step, self._seconds = int(told["step"]), float(told["seconds"])
+        self._restored = told
+
+    # -- the network --
+
+    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+        """Gives a network and its optimiser the newest checkpoint's state, if the run has one.
+
+        Returns:
+            The plain values saved beside it; empty at the start of a run.
+        """
+        if self._restored is None:
+            return {}
+        agent = load_agent(self.folder / self._restored["agent"])
+        network.load_state_dict(agent.network.state_dict())
+        return load_optimiser(optimiser, self.folder / self._restored["optimiser"])
+
+    def save(
+        self,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        protocol: Protocol,
+        policy: str,
+        more: Mapping[str, Any] | None = None,
+        *,
+        now: bool = False,
+    ) -> None:
+        """Writes a checkpoint if one is due.
+
+        Args:
+            network: One that ``networks.build`` made.
+            optimiser: Its optimiser.
+            protocol: How the agent is fed.
+            policy: How the agent acts.
+            more: Plain values that the run needs to go on.
+            now: Write it, due or not.
+        """
+        if not now and self.step < self._next_save:
+            return
+        self._next_save = self.step + self.options.save_every
+        weights = network.state_dict()
+        self.watch(*(value for value in weights.values() if value.is_floating_point()))
+        with disk_errors(self.folder):
+            agent = self._agent(network, weights, protocol, policy)
+            kept = self.folder / "checkpoints" / f"agent-{self.step:08d}.safetensors"
+            save_agent(agent, kept)
+            state = self.folder / f"optimiser-{self.step:08d}.safetensors"
+            save_optimiser(optimiser, state, more or {})
+            self._note(kept, state)
+            _link(kept, self.folder / "agent.safetensors")
+            for old in self.folder.glob("optimiser-*.safetensors"):
+                if old != state:
+                    old.unlink()
+
+    def _agent(self, network: nn.Module, weights: Mapping[str, Tensor], protocol: Protocol, policy: str) -> Agent:
+        facts = {"recipe": self.name, "step": self.step, "seed": self.recipe.seed}
+        return agent_of(network.recipe, weights, protocol, policy, facts)  # type: ignore[arg-type]
+
+    def _note(self, agent: Path, state: Path) -> None:
+        write_json(
+            self.folder / "train.json",
+            {
+                "recipe": self.name,
+                "values": _jsonable(self.recipe.values()),
+                "command": self.command,
+                "how": self.how,
+                "seed": self.recipe.seed,
+                "step": self.step,
+                "seconds": round(self.seconds, 1),
+                "hardware": f"{hardware()}, {self.options.threads} thread{'s' * (self.options.threads > 1)}",
+                "agent": str(agent.relative_to(self.folder)),
+                "optimiser": state.name,
+            },
+        )
+
+    # -- the way --
+
+    @property
+    def seconds(self) -> float:
+        """Time spent, over all the times that the run was begun."""
+        return self._seconds + time.monotonic() - self._began
+
+    @property
+    def fraction(self) -> float:
+        """How much of the recipe's steps is done, 0 to 1."""
+        return min(self.step / self.recipe.steps, 1.0)
+
+    def going(self) -> bool:
+        """Whether to go on: steps and time are left, and nobody asked to stop."""
+        minutes = self.options.minutes
+        late = minutes > 0 and time.monotonic() - self._began > 60 * minutes
+        return not (self._stop or late or self.step >= self.recipe.steps)
+
+    def watch(self, *values: Tensor) -> None:
+        """Makes sure that numbers are numbers.
+
+        Raises:
+            TrainingError: One is not.
+        """
+        if not all(bool(torch.isfinite(value).all()) for value in values):
+            kept = self._restored["agent"] if self._restored else None
+            newest = max((self.folder / "checkpoints").glob("agent-*"), default=kept)
+            last = f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
+            raise TrainingError(
+                f"the loss is not a number any more at step {self.step:,}; {last}. "
+                "A smaller --learning-rate or --max-grad-norm may help"
+            )
+
+    def report(self, score: float, games: int, **values: float) -> None:
+        """Adds a row to the curve, to TensorBoard and to what the terminal shows, if one is due.
+
+        Args:
+            score: Mean return of the last games.
+            games: Games finished.
+            values: More numbers; names with a slash go to TensorBoard alone.
+        """
+        self._progress.show(self.step, score)
+        if self.step < self._next_report:
+            return
+        self._next_report = self.step + self.options.report_every
+        row = {"step": self.step, "seconds": self.seconds, "games": games, "return": score, **values}
+        with disk_errors(self.folder):
+            self._curve.add({name: value for name, value in row.items() if "/" not in name})
+        self._progress.line(self.step, score, values)
+        if self._board is not None:
+            for name, value in row.items():
+                if name not in ("step", "games") and math.isfinite(value):
+                    self._board.add_scalar(name if "/" in name else f"train/{name}", value, self.step)
+
+    # -- the ends --
+
+    def __enter__(self) -> Run:
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop:  # asked twice: at once
+                raise KeyboardInterrupt
+            self._stop = True
+            self._progress.say("stopping after this step; once more stops at once")
+
+        try:
+            self._handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread: whoever runs us there stops us
+            self._handlers = {}
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._progress.stop()
+        if self._board is not None:
+            self._board.close()
+        if (self.folder / "train.json").exists():
+            from importlib.util import find_spec
+
+            if find_spec("matplotlib") is not None:
+                with disk_errors(self.folder):
+                    draw(self.folder / "curve.csv", self.folder / "curve.png", f"{self.name}, {self.recipe.game}")
+
+
+def named(architecture: str, **options: Any) -> nn.Module:
+    """A network that can be saved: ``networks.build``."""
+    return build(architecture, **options)
+
+
+def _link(source: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, part)
+    os.replace(part, target)
+
+
+def _board(folder: Path, from_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=from_step or None)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
