@@ -158,16 +158,6 @@ def test_a_played_run_is_explained_later_and_drawn_again(
     assert "policyscope explain" in Path("run/index.html").read_text()
 
 
-def test_the_zoo_lists_its_agents(capsys: pytest.CaptureFixture[str]) -> None:
-    from policyscope.agents import zoo
-
-    main(["zoo"])
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == max(1, len(zoo.names()))
-    for name, line in zip(zoo.names(), lines, strict=False):
-        assert line.startswith(f"zoo:{name}")
-
-
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

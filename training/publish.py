@@ -1,165 +1,167 @@
-"""Turns trained weights into an agent of the zoo: measures how it plays, draws its learning curve, writes its card.
+"""Turns a finished training run into an agent of the zoo: file, card, learning curve.
 
-    python training/publish.py --run runs/breakout --name breakout-dddqn
+    python training/publish.py --run runs/breakout --name breakout-dddqn --ship
 
-The games are played by policyscope's own emulator under the agent's own protocol, side by side.
+The file is as small as its maps allow; the games are played by policyscope's own emulator, side by side.
 """
 
 from __future__ import annotations
 
-import ast
-import csv
+import hashlib
 import json
-from dataclasses import dataclass
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 import tyro
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from finished_run import Finished, finished
+from learning_curve import draw_curve, write_curve
+from stored_weights import store
 
 import policyscope as ps
-from policyscope.agents.networks import build
-from policyscope.agents.presets import preset
-from policyscope.episodes.environment import make_environment
+from policyscope.agents.protocol import Protocol, skip_range
+from policyscope.agents.zoo import Card, Measured, Weights, shelves
+from policyscope.agents.zoo.consoles import PROTOCOLS, in_words, under
+from policyscope.episodes.returns import LIMIT, play_returns
+from policyscope.episodes.statistics import mean_interval
 from policyscope.storage import replacing
 
 ROOT = Path(__file__).parents[1]
-ZOO = ROOT / "src" / "policyscope" / "zoo"
+SHIPPED = 20_000_000
+"""Bytes of weights that the wheel may carry."""
 
 
 @dataclass
 class Options:
     run: Path
     """Folder that the training wrote."""
-    name: str = "breakout-dddqn"
-    weights: str = "weights.safetensors"
-    games: int = 20
-    epsilon: float = 0.01
+    name: str
+    """Of the entry, such as breakout-dddqn."""
+    checkpoint: str | None = None
+    """A file in the run's folder or its checkpoints/; left out, the run's last weights."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """What parameters are stored as; auto takes 16 bits if all maps' rank correlations stay above 0.99."""
+    games: int = 30
     seed: int = 1000
-    limit: int = 5000
-    """Steps after which a game is cut off (an agent that never fires would play for ever)."""
-    command: str = ""
-    """How it was trained, for the card."""
-    half: bool = True
-    """Store 16-bit weights; they are computed with in 32 bits."""
-    write: bool = True
-
-
-def returns_of(agent: ps.Agent, options: Options) -> np.ndarray:
-    """Returns of whole games, one of each environment, epsilon-greedy."""
-    rng = np.random.default_rng(options.seed)
-    environments = [make_environment(agent.protocol) for _ in range(options.games)]
-    for index, environment in enumerate(environments):
-        environment.reset(options.seed + index)
-    totals, running = np.zeros(options.games), np.ones(options.games, bool)
-    with torch.inference_mode():
-        for _ in range(options.limit):
-            alive = np.flatnonzero(running)
-            if not len(alive):
-                break
-            observations = np.stack([environments[i].observation for i in alive])
-            actions = agent(agent.prepare(observations))[0]["q"].argmax(dim=1).numpy()
-            explore = rng.random(len(alive)) < options.epsilon
-            actions[explore] = rng.integers(0, len(agent.actions), explore.sum())
-            for i, action in zip(alive, actions, strict=True):
-                outcome = environments[i].step(int(action))
-                totals[i] += outcome.reward
-                running[i] = not outcome.game_over
-    return totals
-
-
-def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the mean."""
-    means = rng.choice(values, (10_000, len(values))).mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def same_maps(agent: ps.Agent, stored: ps.Agent) -> dict[str, float]:
-    """Rank correlation between the maps of the trained and the stored weights, the least over some states."""
-    from scipy.stats import spearmanr
-
-    episode = ps.play(agent, 200, seed=5)
-    methods = ["gradient", "guided_backprop", "grad_cam", "g1_grad_cam", "full_grad"]
-    first, second = (ps.explain(a, episode, methods, action="taken") for a in (agent, stored))
-    return {
-        m: float(min(spearmanr(first[m][i].ravel(), second[m][i].ravel()).statistic for i in range(20, 200, 20)))
-        for m in methods
-    }
-
-
-def draw_curve(run: Path, picture: Path) -> None:
-    """The learning curve as a picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    rows = list(csv.DictReader((run / "curve.csv").open()))
-    steps = [int(r["step"]) / 1000 for r in rows]
-    figure, axes = plt.subplots(figsize=(7, 3.2), dpi=150, layout="constrained")
-    axes.plot(steps, [float(r["return"]) for r in rows], color="#2563eb", linewidth=2)
-    axes.set_xlabel("agent steps (thousands, four frames each)")
-    axes.set_ylabel("bricks a game (clipped rewards),\nmean of 100 games")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(picture)
+    limit: int = LIMIT
+    """Actions after which a game is cut off (an agent that never fires would play for ever)."""
+    policy: str | None = None
+    """How it acts; by default as its file says."""
+    ship: bool = False
+    """Into the wheel, rather than into the repository's zoo/."""
+    summary: str | None = None
+    how: str | None = None
+    """How it was trained, in plain words; by default as the run says. So too the next two."""
+    hardware: str | None = None
+    command: str | None = None
+    seeds: Annotated[tuple[int, ...], tyro.conf.arg(help_behavior_hint="(default: the run's)")] = ()
+    """Of all training runs that it comes from, its teacher's too."""
 
 
 def main(options: Options) -> None:
     torch.set_num_threads(1)
-    file = options.run / options.weights
-    with safe_open(file, "pt") as opened:
-        told = opened.metadata()
-    recipe = ast.literal_eval(told["recipe"].replace("PosixPath(", "(")) if "recipe" in told else {}
-    weights = load_file(file)
-    agents = []
-    for half in (False, options.half):
-        network = build("dueling_dqn", actions=weights["advantage.2.bias"].numel())
-        network.load_state_dict({k: v.half().float() if half else v for k, v in weights.items()})
-        agent = ps.make_agent(
-            network, preset("ale-vector", recipe.get("game", "breakout")), policy=f"epsilon={options.epsilon}"
+    run = finished(options.run, options.checkpoint)
+    agent = replace(run.agent, policy=options.policy or run.agent.policy)
+    told = complete(run, options)
+    # Nothing is published before all of it is known: a card that is another file's would be refused.
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / f"{options.name}.safetensors"
+        dtype, correlation = store(agent, made, options.dtype)
+        print(f"stored as {dtype}, maps alike to {min(correlation.values()):.4f}")
+        stored = ps.load_agent(made)
+        returns = {name: measured(stored, name, options) for name in PROTOCOLS}
+        sha256 = hashlib.sha256(made.read_bytes()).hexdigest()
+        file = Weights(dtype, made.stat().st_size, sha256, correlation)
+        card = describe(run, told, stored, options, file, returns)
+        place(made, ship=options.ship)
+    with replacing(shelves.FOLDER / f"{options.name}.json") as part:
+        part.write_text(json.dumps(card.to_dict(), indent=1) + "\n")
+    write_curve(run.curve, shelves.FOLDER / card.curve)
+    picture = ROOT / "docs" / "images" / "zoo" / f"{options.name}.png"
+    draw_curve(run.curve, picture, told.get("curve", "mean return of the last 100 games"))
+    shipped = sum(file.stat().st_size for file in shelves.FOLDER.glob("*.safetensors"))
+    if shipped > SHIPPED:
+        print(f"the wheel carries {shipped:,} bytes of weights, more than {SHIPPED:,}: publish one without --ship")
+
+
+def complete(run: Finished, options: Options) -> dict[str, Any]:
+    """What the run tells, and what the options tell in its stead; all that a card needs."""
+    told = run.told | {k: v for k in ("how", "hardware", "command") if (v := getattr(options, k)) is not None}
+    lacking = [key for key in ("recipe", "values", "command", "hardware", "how", "seed") if key not in told]
+    if lacking:
+        raise SystemExit(
+            f"{options.run} does not tell {', '.join(lacking)}: --how, --hardware and --command can be given here, the "
+            "others have to be in its train.json"
         )
-        agents.append(agent)
-    trained, stored = agents
-    returns = returns_of(stored, options)
-    low, high = interval(returns, np.random.default_rng(0))
-    print(f"step {told.get('step')}: mean return {returns.mean():.1f} [{low:.1f}, {high:.1f}]")
-    print(returns.astype(int).tolist())
-    if not options.write:
-        return
-    correlations = same_maps(trained, stored)
-    print({k: round(v, 4) for k, v in correlations.items()})
-    ZOO.mkdir(exist_ok=True)
-    path = ps.save_agent(stored, ZOO / f"{options.name}.safetensors")
-    if options.half:
-        with safe_open(path, "pt") as opened:
-            metadata = opened.metadata()
-        with replacing(path) as part:
-            save_file({k: v.half() for k, v in load_file(path).items()}, part, metadata)
-    card = {
-        "summary": f"DDDQN, {int(told['step']):,} steps: mean return {returns.mean():.0f} over {len(returns)} games",
-        "architecture": "dueling_dqn: the paper's DDDQN (advantage stream with LeakyReLU)",
-        "training": "replay, 3-step double targets, one process on one core; a lost life ends a return",
-        "command": options.command,
-        "recipe": {k: str(v) for k, v in recipe.items()},
-        "steps": int(told["step"]),
-        "hardware": "one core of an AMD EPYC, no GPU",
-        "protocol": "ale-vector (sticky actions 0.25, frame skip 4, up to 29 idle frames)",
-        "policy": f"epsilon={options.epsilon}",
-        "returns": returns.tolist(),
-        "mean_return": float(returns.mean()),
-        "interval_95": [low, high],
-        "weights": "float16, computed with as float32" if options.half else "float32",
-        "map_rank_correlation_with_float32": correlations,
-    }
-    (ZOO / f"{options.name}.json").write_text(json.dumps(card, indent=1) + "\n")
-    (ROOT / "training" / "curves").mkdir(exist_ok=True)
-    (ROOT / "training" / "curves" / f"{options.name}.csv").write_text((options.run / "curve.csv").read_text())
-    draw_curve(options.run, ROOT / "docs" / "images" / f"{options.name}-curve.png")
+    return told
+
+
+def place(made: Path, ship: bool) -> None:
+    """Puts a file into the wheel or into the repository's folder, and takes it out of the other."""
+    folders = shelves.FOLDER, ROOT / "zoo"
+    wanted, other = folders if ship else folders[::-1]
+    wanted.mkdir(parents=True, exist_ok=True)
+    with replacing(wanted / made.name) as part:
+        shutil.copyfile(made, part)
+    (other / made.name).unlink(missing_ok=True)
+
+
+def measured(agent: ps.Agent, name: str, options: Options) -> Measured:
+    """How an agent plays under one of ``PROTOCOLS``."""
+    protocol = under(agent.protocol, name)
+    returns = play_returns(agent, options.games, options.seed, protocol=protocol, limit=options.limit)
+    low, high = mean_interval(returns)
+    print(f"{name}: mean return {returns.mean():.1f} [{low:.1f}, {high:.1f}]", flush=True)
+    return Measured(
+        protocol=in_words(protocol),
+        policy=agent.policy,
+        seed=options.seed,
+        limit=options.limit,
+        returns=tuple(returns.tolist()),
+        mean=float(returns.mean()),
+        interval=(low, high),
+    )
+
+
+def describe(
+    run: Finished,
+    told: dict[str, Any],
+    agent: ps.Agent,
+    options: Options,
+    file: Weights,
+    returns: dict[str, Measured],
+) -> Card:
+    """The card of an agent."""
+    network, own = agent.network.recipe, returns["own"]
+    game = agent.protocol.game or agent.protocol.env or ""
+    return Card(
+        name=options.name,
+        game=game,
+        architecture=network["architecture"],
+        options=network["options"],
+        summary=options.summary
+        or f"{run.step:,} steps of {game}: mean return {own.mean:.4g} over {len(own.returns)} games",
+        how=told["how"],
+        recipe=told["recipe"],
+        values=told["values"],
+        command=told["command"],
+        steps=run.step,
+        frames=frames(run.step, agent.protocol),
+        seeds=options.seeds or (int(told["seed"]),),
+        hardware=told["hardware"],
+        seconds=run.seconds,
+        weights=file,
+        curve=f"{options.name}.csv",
+        returns=returns,
+    )
+
+
+def frames(steps: int, protocol: Protocol) -> int:
+    """How many frames of the game a number of actions lasts."""
+    return steps * sum(skip_range(protocol.frame_skip)) // 2
 
 
 if __name__ == "__main__":

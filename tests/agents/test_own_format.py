@@ -15,7 +15,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from policyscope.agents import zoo
 from policyscope.agents.agent import Agent, ContinuousActions
 from policyscope.agents.formats.own import save_agent
 from policyscope.agents.hub import choose, first_sentence
@@ -107,21 +106,6 @@ def test_a_fingerprint_tells_weights_apart_and_nothing_else(agent: Agent) -> Non
     with torch.no_grad():
         agent.network.value[2].bias.add_(1e-6)
     assert agent.fingerprint != before
-
-
-def test_the_zoo_lists_finds_and_describes_its_agents(
-    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
-    assert zoo.names() == ()
-    save_agent(agent, tmp_path / "breakout-dddqn.safetensors")
-    (tmp_path / "breakout-dddqn.json").write_text('{"return": 30}')
-    assert zoo.names() == ("breakout-dddqn",)
-    assert zoo.card("breakout-dddqn") == {"return": 30}
-    loaded = load_agent("zoo:breakout-dddqn")
-    assert (loaded.source, loaded.protocol.game) == ("zoo:breakout-dddqn", "breakout")
-    with pytest.raises(CheckpointError, match="no agent 'breakout-dqn'; did you mean breakout-dddqn"):
-        load_agent("zoo:breakout-dqn")
 
 
 LOAD = """

@@ -74,3 +74,9 @@ def returns_of(episode: Episode, most: int = 12) -> str:
     if len(episode) and not episode.game_over[-1]:
         parts.append(f"{float(episode.rewards.sum()) - sum(finished):g} so far in the unfinished game")
     return ", ".join(parts) or "no game finished"
+
+
+def results() -> Console:
+    """A console on stdout; where it is no terminal, lines are as long as they need to be."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=200)

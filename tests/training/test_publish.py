@@ -1,0 +1,172 @@
+"""From a training run's folder to an entry of the zoo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import publish
+import pytest
+import stored_weights
+import torch
+from finished_run import finished, walked
+from learning_curve import write_curve
+from safetensors.torch import load_file, save_file
+
+import policyscope as ps
+from policyscope.agents.networks import build
+from policyscope.cli import main
+
+CURVE = "step,seconds,return,loss\n250,5.0,,0.1\n500,10.0,1.5,0.1\n750,15.0,2.5,0.1\n1000,20.0,3.5,0.1\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """What ``policyscope train`` leaves: a C51 agent, an earlier checkpoint of other weights, a curve."""
+    folder = tmp_path / "run"
+    for seed, (name, step) in enumerate((("agent", 1000), ("checkpoints/agent-00000500", 500))):
+        torch.manual_seed(seed)
+        network = build("categorical_dqn", actions=4, hidden=4, atoms=5, low=-10.001, high=10.001)
+        facts = {"recipe": "breakout-c51", "step": step}
+        agent = ps.make_agent(network, "paper", game="breakout", policy="epsilon=0.5", facts=facts)
+        ps.save_agent(agent, folder / f"{name}.safetensors")
+    told = {
+        "recipe": "breakout-c51",
+        "values": {"gamma": 0.99, "widths": [4]},
+        "command": "policyscope train breakout-c51",
+        "step": 1000,
+        "seconds": 20.0,
+        "hardware": "none",
+        "how": "batched",
+        "seed": 3,
+    }
+    (folder / "train.json").write_text(json.dumps(told))
+    (folder / "curve.csv").write_text(CURVE)
+    return folder
+
+
+@pytest.fixture
+def repository(shelf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout that is not ours."""
+    monkeypatch.setattr(publish, "ROOT", tmp_path / "repository")
+    return tmp_path / "repository"
+
+
+def options(run: Path, **changes: Any) -> publish.Options:
+    return publish.Options(run=run, name="breakout-c51", games=3, limit=12, **changes)
+
+
+def test_a_run_becomes_an_entry_that_passes_its_own_check(
+    run: Path, shelf: Any, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    publish.main(options(run, ship=True))
+    card = ps.zoo.card("breakout-c51")
+    assert ps.zoo.place("breakout-c51") == ("shipped", shelf.folder / "breakout-c51.safetensors")
+    assert (card.game, card.architecture, card.options["atoms"]) == ("breakout", "categorical_dqn", 5)
+    assert (card.steps, card.frames, card.seconds, card.seeds) == (1000, 3000, 20.0, (3,))
+    assert (card.how, card.recipe, card.values) == ("batched", "breakout-c51", {"gamma": 0.99, "widths": [4]})
+    assert card.own.policy == "epsilon=0.5"
+    assert [measured.protocol.split(":")[0] for measured in card.returns.values()] == [
+        "paper",
+        "paper on the console of paper",
+        "paper on the console of modern",
+    ]
+    assert "4 frames an action" in card.returns["modern"].protocol
+    assert len(card.own.returns) == 3
+    assert (repository / "docs/images/zoo/breakout-c51.png").stat().st_size > 1000
+    assert ps.zoo.curve("breakout-c51").read_text() == CURVE
+    main(["zoo", "check", "breakout-c51", "--games", "0"])
+    main(["zoo", "show", "breakout-c51"])
+    assert "3.5 │" in capsys.readouterr().out
+    publish.main(options(run))
+    assert [file.name for file in (repository / "zoo").iterdir()] == ["breakout-c51.safetensors"]
+    assert not (shelf.folder / "breakout-c51.safetensors").exists(), "the weights are in one place"
+
+
+def test_an_earlier_checkpoint_has_its_own_weights_step_and_curve(run: Path) -> None:
+    early, late = finished(run, "agent-00000500.safetensors"), finished(run, None)
+    assert (early.step, early.seconds, [row["step"] for row in early.curve]) == (500, 10.0, ["250", "500"])
+    assert late.step == 1000
+    assert early.agent.fingerprint != late.agent.fingerprint
+    with pytest.raises(SystemExit, match=r"has no x\.safetensors; it has agent-00000500\.safetensors, agent"):
+        finished(run, "x.safetensors")
+
+
+def test_a_run_that_was_resumed_counts_what_led_to_the_weights(tmp_path: Path) -> None:
+    rows = ["10,10,0,0.0", "20,20,2,1.0", "30,30,3,2.0", "20,4,0,0.0", "30,15,1,5.0", "40,27,1,6.0"]
+    (tmp_path / "curve.csv").write_text("\n".join(["step,seconds,games,return", *rows]) + "\n")
+    kept, seconds = walked(tmp_path / "curve.csv", 35)
+    assert [(row["step"], row["return"]) for row in kept] == [("10", ""), ("20", ""), ("30", "5.0")]
+    assert seconds == 10 + 4 + 11
+
+
+def test_a_run_of_the_first_trainer_is_read_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = build("dueling_dqn", actions=4).state_dict()
+    recipe = repr({"out": Path("/x"), "game": "breakout", "seed": 5, "gamma": 0.99, "resume": False})
+    save_file(state, tmp_path / "weights-00250k.safetensors", {"recipe": recipe, "step": "250080"})
+    (tmp_path / "curve.csv").write_text("step,seconds,games,return\n250000,9.5,3,1.0\n260000,10.5,3,1.0\n")
+    run = finished(tmp_path, "weights-00250k.safetensors")
+    assert (run.step, run.seconds, run.agent.protocol.name, run.agent.policy) == (
+        250080,
+        9.5,
+        "ale-vector",
+        "epsilon=0.01",
+    )
+    assert run.told["values"] == {"game": "breakout", "seed": 5, "gamma": 0.99}
+    assert torch.equal(run.agent.network.value[2].bias, state["value.2.bias"])
+    with pytest.raises(SystemExit, match="does not tell command, hardware: --how, --hardware and --command"):
+        publish.complete(run, options(tmp_path))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_parameters_take_half_the_room_and_load_as_what_was_stored(
+    run: Path, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    agent = finished(run, None).agent
+    stored_weights.write(agent, tmp_path / "half.safetensors", dtype)
+    held = load_file(tmp_path / "half.safetensors")
+    loaded = ps.load_agent(tmp_path / "half.safetensors")
+    assert held["body.0.weight"].dtype == dtype
+    for name, value in loaded.network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, held[name].float())
+    assert torch.equal(held["support"], agent.network.support), "a support that is rounded changes every value"
+    assert not torch.equal(loaded.network.body[0].weight, agent.network.body[0].weight)
+    assert loaded.facts["step"] == 1000
+
+
+def test_the_type_is_the_smallest_that_keeps_the_maps(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = finished(run, None).agent
+    found = iter([{"gradient": 0.97, "grad_cam": 1.0}, {"gradient": 0.995, "grad_cam": 0.992}])
+    monkeypatch.setattr(stored_weights, "same_maps", lambda *_: next(found))
+    assert stored_weights.store(agent, tmp_path / "a.safetensors", "auto") == (
+        "bfloat16",
+        {"gradient": 0.995, "grad_cam": 0.992},
+    )
+    assert load_file(tmp_path / "a.safetensors")["body.0.weight"].dtype == torch.bfloat16
+    monkeypatch.setattr(stored_weights, "same_maps", lambda *_: {"gradient": 0.98})
+    assert stored_weights.store(agent, tmp_path / "a.safetensors", "auto")[0] == "float32"
+    assert load_file(tmp_path / "a.safetensors")["body.0.weight"].dtype == torch.float32
+
+
+def test_maps_are_alike_by_rank_and_flat_ones_only_if_equal() -> None:
+    one = np.random.default_rng(0).random(100)
+    assert stored_weights.alike(one, one**3) == pytest.approx(1)
+    assert stored_weights.alike(one, -one) == pytest.approx(-1)
+    assert stored_weights.alike(np.zeros(9), np.zeros(9)) == 1
+    assert stored_weights.alike(np.zeros(100), one) == 0
+
+
+def test_a_long_curve_keeps_its_last_row(tmp_path: Path) -> None:
+    rows = [{"step": str(i), "return": "0"} for i in range(1, 1002)]
+    write_curve(rows, tmp_path / "c.csv")
+    lines = (tmp_path / "c.csv").read_text().splitlines()
+    assert lines[0] == "step,return"
+    assert lines[-1] == "1001,0"
+    assert 300 < len(lines) <= 401
