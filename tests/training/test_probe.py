@@ -151,6 +151,22 @@ def test_gradient_norms_are_those_of_autograd_by_hand() -> None:
     )
 
 
+def test_guided_maps_are_guided_backpropagation() -> None:
+    torch.manual_seed(1)
+    network, states = Small(), observations(6, 4, 16, 16)
+    scalars = SaliencyProbe.for_module(network, states, scale=255.0)()
+    inputs = torch.as_tensor(states).float() / 255
+    maps = ps.attribute(network, inputs, ["guided_backprop"], "greedy", stream="q")["guided_backprop"]
+    expected = measures.area_half(maps.abs().sum(dim=1)).item()
+    assert scalars["saliency/q/guided/area_half"] == pytest.approx(expected)
+    assert scalars["saliency/q/area_half"] != pytest.approx(expected)
+    with torch.no_grad():
+        network.q.weight.abs_().neg_()  # nothing positive comes back to the rectifiers
+    scalars = SaliencyProbe.for_module(network, states, scale=255.0)()
+    assert scalars["saliency/q/guided/zero_share"] == 1
+    assert scalars["saliency/q/zero_share"] == 0
+
+
 def test_the_gradient_norm_does_not_depend_on_who_divides_by_255() -> None:
     network, states = DQN(3), observations(3, 4, 84, 84)
     outside = SaliencyProbe.for_module(network, states, scale=255.0)()

@@ -110,7 +110,7 @@ def rank_of(features: Tensor, rows: int = 64) -> Tensor:
     chosen = features[:: -(-len(features) // rows)].cpu().double()
     values = torch.linalg.eigvalsh(chosen @ chosen.T).clamp(min=0).sqrt().flip(0)
     total = values.sum()
-    return torch.where(total > 0, (values.cumsum(0) < 0.99 * total).sum() + 1, 0).float()
+    return torch.where(total > 0, (values.cumsum(0) < 0.99 * total).sum() + 1, 0).to(features)
 
 
 def _shares(parts: Tensor) -> Tensor:
