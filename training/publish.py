@@ -43,7 +43,7 @@ class Options:
     checkpoint: str | None = None
     """A file in the run's folder or its checkpoints/; left out, the run's last weights."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """What parameters are stored as; auto takes 16 bits if all maps' rank correlations stay above 0.99."""
+    """What matrices are stored as; auto takes 16 bits if all maps' rank correlations stay above 0.99."""
     games: int = 30
     seed: int = 1000
     limit: int = LIMIT

@@ -39,12 +39,17 @@ def store(agent: ps.Agent, path: Path, dtype: str) -> tuple[str, dict[str, float
 
 
 def write(agent: ps.Agent, path: Path, dtype: torch.dtype) -> None:
-    """Writes an agent's file with its parameters in a type; buffers, such as C51's support, keep their own."""
+    """Writes an agent's file with its matrices in a type.
+
+    They are nearly all of its size. Convolutions and biases stay as they are: rounded, they cost Grad-CAM a rank
+    correlation of 0.07 where a state's map is nearly zero (zoo:breakout-dddqn, float16), and would save 2 % of a file.
+    So do buffers, such as C51's support.
+    """
     ps.save_agent(agent, path)
     with safe_open(path, "pt") as opened:
         metadata = opened.metadata()
-    parameters = {name for name, _ in agent.network.named_parameters()}
-    state = {k: v.to(dtype) if k in parameters and v.is_floating_point() else v for k, v in load_file(path).items()}
+    matrices = {name for name, value in agent.network.named_parameters() if value.dim() == 2}
+    state = {k: v.to(dtype) if k in matrices else v for k, v in load_file(path).items()}
     with replacing(path) as part:
         save_file(state, part, metadata)
     trained, loaded = agent.network.state_dict(), ps.load_agent(path).network.state_dict()
@@ -56,7 +61,7 @@ def write(agent: ps.Agent, path: Path, dtype: torch.dtype) -> None:
 def same_maps(agent: ps.Agent, stored: ps.Agent, episode: ps.Episode) -> dict[str, float]:
     """Rank correlation between the maps of the trained and the stored weights, the least over some states."""
     first, second = (ps.explain(a, episode, METHODS, action="taken") for a in (agent, stored))
-    states = range(20, len(episode), 20)
+    states = range(20, len(episode), 5)
     return {m: min(alike(first[m][i].ravel(), second[m][i].ravel()) for i in states) for m in METHODS}
 
 

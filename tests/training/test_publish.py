@@ -123,19 +123,18 @@ def test_a_run_of_the_first_trainer_is_read_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_parameters_take_half_the_room_and_load_as_what_was_stored(
-    run: Path, tmp_path: Path, dtype: torch.dtype
-) -> None:
+def test_matrices_take_half_the_room_and_load_as_what_was_stored(run: Path, tmp_path: Path, dtype: torch.dtype) -> None:
     agent = finished(run, None).agent
     stored_weights.write(agent, tmp_path / "half.safetensors", dtype)
     held = load_file(tmp_path / "half.safetensors")
     loaded = ps.load_agent(tmp_path / "half.safetensors")
-    assert held["body.0.weight"].dtype == dtype
+    assert held["head.0.weight"].dtype == dtype
     for name, value in loaded.network.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, held[name].float())
     assert torch.equal(held["support"], agent.network.support), "a support that is rounded changes every value"
-    assert not torch.equal(loaded.network.body[0].weight, agent.network.body[0].weight)
+    assert torch.equal(loaded.network.body[0].weight, agent.network.body[0].weight), "maps depend on it most"
+    assert not torch.equal(loaded.network.head[0].weight, agent.network.head[0].weight)
     assert loaded.facts["step"] == 1000
 
 
@@ -149,10 +148,10 @@ def test_the_type_is_the_smallest_that_keeps_the_maps(
         "bfloat16",
         {"gradient": 0.995, "grad_cam": 0.992},
     )
-    assert load_file(tmp_path / "a.safetensors")["body.0.weight"].dtype == torch.bfloat16
+    assert load_file(tmp_path / "a.safetensors")["head.0.weight"].dtype == torch.bfloat16
     monkeypatch.setattr(stored_weights, "same_maps", lambda *_: {"gradient": 0.98})
     assert stored_weights.store(agent, tmp_path / "a.safetensors", "auto")[0] == "float32"
-    assert load_file(tmp_path / "a.safetensors")["body.0.weight"].dtype == torch.float32
+    assert load_file(tmp_path / "a.safetensors")["head.0.weight"].dtype == torch.float32
 
 
 def test_maps_are_alike_by_rank_and_flat_ones_only_if_equal() -> None:

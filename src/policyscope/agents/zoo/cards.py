@@ -44,7 +44,7 @@ class Weights:
     """The file of an agent.
 
     Attributes:
-        dtype: What its parameters are stored as; they are computed with as float32.
+        dtype: What its matrices are stored as; they are computed with as float32, which all else is stored as.
         size: Of the file, in bytes.
         sha256: Of the file, in hexadecimal digits.
         map_correlation: Method -> the least rank correlation, over some states, of the maps of the stored weights with
