@@ -14,15 +14,25 @@ from policyscope.cli.failures import TERMINATED, described
 from policyscope.cli.play import Play, play_command
 from policyscope.cli.render import Render, render_command
 from policyscope.cli.terminal import PROGRAM, command_line
+from policyscope.cli.train import Train, train_command, train_type
 from policyscope.cli.zoo import Zoo, zoo_command
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "explain": (Explain, explain_command),
     "play": (Play, play_command),
     "render": (Render, render_command),
+    "train": (Train, train_command),
     "zoo": (Zoo, zoo_command),
 }
 """Name -> its options, and what they are given to."""
+
+
+def _types(words: Sequence[str]) -> dict[str, Any]:
+    """What each command's options are made from; the trainers are imported for their own command alone."""
+    types: dict[str, Any] = {name: made for name, (made, _) in COMMANDS.items()}
+    if words[:1] == ["train"]:
+        types["train"] = train_type(words[1:])
+    return types
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with command_line(words):
             options = tyro.extras.subcommand_cli_from_dict(
-                {name: made for name, (made, _) in COMMANDS.items()},
+                _types(words),
                 prog=PROGRAM,
                 description="What does my agent look at, and what is wrong with it?",
                 args=words,

@@ -24,6 +24,7 @@ class Batch:
         returns: (B,) float32, the discounted rewards of n steps.
         discounts: (B,) float32, gamma^n, or 0 where a return ended on the way.
         weights: (B,) float32, what prioritised drawing is corrected by; 1 where it is uniform.
+        labels: (B, labels) float32, what was said of the states when they were added.
     """
 
     places: tuple[Array, Array]
@@ -33,6 +34,7 @@ class Batch:
     returns: Tensor
     discounts: Tensor
     weights: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Replay:
         gamma: float = 0.99,
         priority: float = 0.0,
         correction: float = 0.5,
+        labels: int = 0,
         size: tuple[int, int] = (84, 84),
     ) -> None:
         """Takes the memory.
@@ -79,6 +82,7 @@ class Replay:
             gamma: Discount of a step.
             priority: The power; 0 draws uniformly.
             correction: Power of the weights that correct for it.
+            labels: Numbers said of each state.
             size: Of a frame.
         """
         self.length = max(capacity // games, stack + n_step + 1)
@@ -90,6 +94,7 @@ class Replay:
         self._rewards = np.zeros(shape, np.float32)
         self._ends = np.zeros(shape, bool)
         self._age = np.zeros(shape, np.int64)
+        self._labels = np.zeros((*shape, labels), np.float32)
         self._priorities = np.zeros(shape, np.float32)
         self._discounts = gamma ** np.arange(n_step, dtype=np.float32)
         self._later_discount = gamma**n_step
@@ -99,7 +104,9 @@ class Replay:
         """States that can be drawn."""
         return int((self._priorities > 0).sum())
 
-    def append(self, frames: Array, age: Array, actions: Array, rewards: Array, ends: Array) -> None:
+    def append(
+        self, frames: Array, age: Array, actions: Array, rewards: Array, ends: Array, labels: Array | float = 0.0
+    ) -> None:
         """Adds a step of all games.
 
         Args:
@@ -108,8 +115,10 @@ class Replay:
             actions: (games,), what was done there.
             rewards: (games,), what it brought.
             ends: (games,) bool, whether the return ended with it.
+            labels: (games, labels), what is said of the states.
         """
         row = self._count % self.length
+        self._labels[row] = labels
         self._frames[row], self._age[row] = frames, age
         self._actions[row], self._rewards[row], self._ends[row] = actions, rewards, ends
         self._priorities[row] = 0.0  # not drawn before its return is known
@@ -167,6 +176,7 @@ class Replay:
             torch.from_numpy(returns.astype(np.float32)),
             torch.from_numpy((self._later_discount * alive[:, -1]).astype(np.float32)),
             torch.from_numpy(weights.astype(np.float32)),
+            torch.from_numpy(self._labels[rows, games]),
         )
 
     def update(self, batch: Batch, errors: Tensor) -> None:

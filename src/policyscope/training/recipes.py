@@ -1,0 +1,68 @@
+"""The recipes by name: a family of algorithms, and the values that make an agent of the two documents with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from policyscope.training import actor_critic, distillation, parallel_value, recurrent_value, value
+from policyscope.training.actor_critic import ActorCritic
+from policyscope.training.distillation import Distillation
+from policyscope.training.parallel_value import ParallelValue
+from policyscope.training.recipe import Recipe
+from policyscope.training.recurrent_value import RecurrentValue
+from policyscope.training.value import ValueLearning
+
+
+@dataclass(frozen=True)
+class Family:
+    """An algorithm, and how it trains in plain words."""
+
+    train: Callable[[Any, Any], None]
+    how: str
+
+
+def _family(module: ModuleType) -> Family:
+    return Family(module.train, module.HOW)
+
+
+FAMILIES: dict[type[Recipe], Family] = {
+    ValueLearning: _family(value),
+    ParallelValue: _family(parallel_value),
+    RecurrentValue: _family(recurrent_value),
+    ActorCritic: _family(actor_critic),
+    Distillation: _family(distillation),
+}
+"""Values of a recipe -> what trains by them."""
+
+
+RECIPES: dict[str, Recipe] = {
+    # The algorithms, each with one word of its own
+    "dqn": ValueLearning(network="dqn", double=False, n_step=1),
+    "dddqn": ValueLearning(),
+    "c51": ValueLearning(network="categorical_dqn", learning_rate=2.5e-4),
+    "pqn": ParallelValue(),
+    "split-attention": RecurrentValue(),
+    "shared-attention": RecurrentValue(network="shared_attention_drqn"),
+    "actor-critic": ActorCritic(),
+    "a2c": ActorCritic(objective="a2c", epochs=1, learning_rate=7e-4, batch=1024),
+    "actor-critic-lstm": ActorCritic(network="recurrent_actor_critic", stack=10),
+    "distil": Distillation(),
+    # The agents of the zoo, as they were trained
+    "breakout-dddqn": ValueLearning(game="breakout"),
+    "seaquest-split-attention": RecurrentValue(game="seaquest", steps=250_000),
+    "breakout-a3c": ActorCritic(game="breakout", steps=3_500_000, epochs=3),
+    "seaquest-a3c": ActorCritic(game="seaquest", steps=3_500_000, epochs=3),
+    "seaquest-dddqn": ValueLearning(game="seaquest"),
+    "seaquest-a3c-lstm": ActorCritic(game="seaquest", network="recurrent_actor_critic", stack=10, epochs=3),
+    "pong-dqn": ValueLearning(game="pong", network="dqn"),
+    "pong-c51": ValueLearning(game="pong", network="categorical_dqn", learning_rate=2.5e-4),
+    "enduro-dqn": ValueLearning(game="enduro", network="dqn"),
+    "videopinball-dqn": ValueLearning(game="video_pinball", network="dqn"),
+    "breakout-c51": ValueLearning(game="breakout", network="categorical_dqn", learning_rate=2.5e-4),
+    "spaceinvaders-dqn": ValueLearning(game="space_invaders", network="dqn"),
+    "airraid-dqn": ValueLearning(game="air_raid", network="dqn"),
+}
+"""Name -> values; each is an option of ``policyscope train NAME``."""
