@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from players import BREAKOUT, Values, breakout, recurrent
+from torch import nn
 
 from policyscope.agents.agent import Agent
 from policyscope.agents.presets import preset
@@ -66,11 +67,29 @@ def test_a_return_can_be_looked_at_as_an_episode() -> None:
         assert play(agent, 600, seed=3 + game).returns()[0] == value
 
 
+class Remembering(nn.Module):
+    """Acts by all it has seen since its memory was empty, so that another's memory is another game."""
+
+    memory_size = 1
+
+    def forward(self, inputs, memory):
+        seen = (inputs * 255).round().long().flatten(1).sum(dim=1)
+        memory = (memory[:, 0].long() * 31 + seen) % 65_521
+        return {"q": nn.functional.one_hot(memory % 6, 6).float()}, memory[:, None].float()
+
+
 @pytest.mark.parametrize("life_ends_episode", [False, True])
 def test_each_game_keeps_its_own_memory_while_others_end(life_ends_episode: bool) -> None:
+    protocol = replace(preset("modern", "space_invaders"), life_ends_episode=life_ends_episode)
+    agent = replace(invader(), network=Remembering(), protocol=protocol, policy="greedy")
+    returns = play_returns(agent, 3, seed=1)
+    assert returns.tolist() == one_at_a_time(agent, 3, 1, 27_000)
+    assert len(set(returns)) > 1
+
+
+def test_a_recurrent_actor_critic_draws_its_actions_from_its_policy() -> None:
     agent = recurrent()
-    agent = replace(agent, protocol=replace(agent.protocol, life_ends_episode=life_ends_episode))
-    assert play_returns(agent, 3, seed=1).tolist() == one_at_a_time(agent, 3, 1, 27_000)
+    assert play_returns(agent, 2, seed=4).tolist() == one_at_a_time(agent, 2, 4, 27_000)
 
 
 class Counting(Values):
