@@ -237,7 +237,6 @@ def test_every_step_counts_and_the_second_worker_moves_the_shared_weights(tmp_pa
         "steps": 60,
         "network": "recurrent_actor_critic",
         "stack": 4,
-        "optimiser": "adam",
     }
     recipe = Watched(**values, notes=str(tmp_path / "notes"), learner=2)
     run, weights = trained(recipe, tmp_path / "run", report_every=20)
@@ -266,7 +265,7 @@ class Alone:
 
 
 def test_one_worker_with_one_seed_learns_the_same_again(tmp_path: Path) -> None:
-    recipe = AsynchronousActorCritic(**SMALL | {"workers": 1})
+    recipe = AsynchronousActorCritic(**SMALL | {"workers": 1}, optimiser="adam")
     _, weights = trained(recipe, tmp_path)
     network = Compute("cpu").place(fresh(recipe))
     begun = copy.deepcopy(network.state_dict())

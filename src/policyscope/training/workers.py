@@ -2,7 +2,7 @@
 
 Between them is nothing that one could hold while it is killed. A queue, an event or a pool has locks, and a worker
 that the system kills at the wrong moment would leave the others waiting for ever. Here each worker has a pipe of its
-own, which ends when it does, and the order to stop is one number in shared memory.
+own, which ends when it does, and the order to stop is a number in shared memory.
 """
 
 from __future__ import annotations
@@ -49,11 +49,16 @@ class Post:
     number: int
     _pipe: connection.Connection
     _stop: Tensor
+    _begun: Tensor
     _parent: int
 
     def going(self) -> bool:
         """Whether to go on: nobody asked to stop, and whoever would ask is alive."""
         return not self._stop.item() and os.getppid() == self._parent
+
+    def begin(self) -> None:
+        """From now on the worker hears when it is to stop."""
+        self._begun[self.number - 1] = 1
 
     def tell(self, message: Any) -> None:
         """Sends something to the process that started this one."""
@@ -83,6 +88,7 @@ class Workers:
         """
         self._count, self._work, self._arguments = count, work, arguments
         self._stop = torch.zeros((), dtype=torch.uint8).share_memory_()
+        self._begun = torch.zeros(count, dtype=torch.uint8).share_memory_()
         self._processes: list[BaseProcess] = []
         self._pipes: dict[connection.Connection, int] = {}
 
@@ -93,7 +99,7 @@ class Workers:
                 for number in range(1, self._count + 1):
                     ours, theirs = context.Pipe(duplex=False)
                     self._pipes[ours] = number
-                    post = Post(number, theirs, self._stop, os.getpid())
+                    post = Post(number, theirs, self._stop, self._begun, os.getpid())
                     process = context.Process(
                         target=_begin,
                         args=(post, self._work, self._arguments),
@@ -166,6 +172,9 @@ class Workers:
 
     def _end(self, patience: float) -> None:
         self._stop.fill_(1)
+        for process, begun in zip(self._processes, self._begun, strict=False):
+            if not begun:  # it is still importing, which may take long, and has done nothing yet
+                process.kill()
         until = time.monotonic() + patience
         try:
             while self.busy and time.monotonic() < until:
@@ -185,6 +194,7 @@ def _begin(post: Post, work: Work, arguments: tuple[Any, ...]) -> None:
     """Where a worker's life begins and ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    post.begin()
     try:
         work(post, *arguments)
     except BrokenPipeError:
