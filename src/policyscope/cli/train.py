@@ -71,7 +71,12 @@ def train_command(options: Any) -> None:
     family = FAMILIES[type(options.recipe)]
     with Run(options.name, options.recipe, options.run, family.how, command()) as run:
         family.train(options.recipe, run)
-    console.print(f"{run.step:,} steps; see: policyscope explain {run.folder}", highlight=False, markup=False)
+    if run.stopped:
+        console.print(
+            f"stopped at {run.step:,} steps; go on with the same command and --resume", highlight=False, markup=False
+        )
+        raise SystemExit(128 + run.stopped)
+    console.print(f"{run.step:,} steps; see: policyscope explain {run.folder}/agent.safetensors", highlight=False)
 
 
 def _folder(options: Any) -> Path:

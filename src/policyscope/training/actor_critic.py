@@ -33,6 +33,8 @@ class ActorCritic(Recipe):
     hidden: int = 0
     """Width of the dense layer (and the LSTMs); 0 is the paper's, 256 and 512."""
 
+    last_stride: int = 2
+    """Stride of the third convolution: the paper's 2, or DQN's 1."""
     objective: Objective = "ppo"
     """The policy's gradient: PPO's clipped ratio (Schulman et al., 2017) or the plain one, of one epoch."""
     length: int = 32
@@ -60,6 +62,7 @@ class ActorCritic(Recipe):
         """What must hold of the values."""
         yield from super().rules()
         states = self.games * self.length
+        yield "last_stride", self.last_stride in (1, 2), "1 or 2"
         yield "length", self.length >= 1, "at least 1"
         yield "epochs", self.epochs >= 1, "at least 1"
         yield (
@@ -128,7 +131,7 @@ def make_network(recipe: ActorCritic, actions: int) -> nn.Module:
     """The recipe's network, ready to learn."""
     options = {"hidden": recipe.hidden} if recipe.hidden else {}
     if not recipe.recurrent:
-        options["channels"] = recipe.stack
+        options |= {"channels": recipe.stack, "last_stride": recipe.last_stride}
     network = named(recipe.network, actions=actions, **options)
     initialise(network)
     return network
@@ -182,6 +185,7 @@ def train(recipe: ActorCritic, run: Run) -> None:
             rollout.rewards[step] = torch.from_numpy(turn.rewards)
             rollout.ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
             run.step += recipe.games
+            run.look(network, games, protocol)
 
         with torch.no_grad():
             last = view.last(games)["value"].squeeze(1).cpu()

@@ -20,7 +20,7 @@ from policyscope.agents.loading import load_agent
 from policyscope.errors import RecipeError
 from policyscope.training.actor_critic import initialise
 from policyscope.training.compute import Compute
-from policyscope.training.games import Array, Games, as_sequence
+from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Recipe
 from policyscope.training.replay import Batch, Replay, Stretches
 from policyscope.training.run import Run, named
@@ -183,6 +183,7 @@ def train(recipe: Distillation, run: Run) -> None:
             labels = torch.cat([log_policy, value], dim=1).cpu().numpy()
             replay.append(frames, age, actions, turn.rewards, turn.ends, labels)
             run.step += recipe.games
+            run.look(network, games, protocol)
 
         if run.step - first >= recipe.learn_after:
             for _ in range(recipe.updates):

@@ -129,6 +129,7 @@ def train(recipe: ParallelValue, run: Run) -> None:
                 rewards[step] = torch.from_numpy(turn.rewards)
                 ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
                 run.step += recipe.games
+                run.look(network, games, games.protocol)
             best[-1] = q_values(target, torch.from_numpy(games.observations)).max(dim=1).values
         goals = lambda_returns(rewards, ends, best, recipe.gamma, recipe.trace).flatten()
         states, done = observations.flatten(0, 1), taken.flatten()

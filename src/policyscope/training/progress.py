@@ -38,12 +38,11 @@ class Progress:
         self._bar = progress.Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("", total=steps, completed=done, rate="", score="-", left="")
 
-    def start(self) -> None:
-        """Begins to show."""
+    def __enter__(self) -> Progress:
         self._bar.start()
+        return self
 
-    def stop(self) -> None:
-        """Ends."""
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def say(self, text: str) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from policyscope.training import actor_critic, distillation, parallel_value, recurrent_value, value
+from policyscope.training import actor_critic, asynchronous, distillation, parallel_value, recurrent_value, value
 from policyscope.training.actor_critic import ActorCritic
+from policyscope.training.asynchronous import AsynchronousActorCritic
 from policyscope.training.distillation import Distillation
 from policyscope.training.parallel_value import ParallelValue
 from policyscope.training.recipe import Recipe
@@ -33,6 +34,7 @@ FAMILIES: dict[type[Recipe], Family] = {
     ParallelValue: _family(parallel_value),
     RecurrentValue: _family(recurrent_value),
     ActorCritic: _family(actor_critic),
+    AsynchronousActorCritic: _family(asynchronous),
     Distillation: _family(distillation),
 }
 """Values of a recipe -> what trains by them."""
@@ -48,6 +50,8 @@ RECIPES: dict[str, Recipe] = {
     "shared-attention": RecurrentValue(network="shared_attention_drqn"),
     "actor-critic": ActorCritic(),
     "a2c": ActorCritic(objective="a2c", epochs=1, learning_rate=7e-4, batch=1024),
+    "a3c": AsynchronousActorCritic(),
+    "a3c-lstm": AsynchronousActorCritic(network="recurrent_actor_critic", stack=10),
     "actor-critic-lstm": ActorCritic(network="recurrent_actor_critic", stack=10),
     "distil": Distillation(),
     # The agents of the zoo, as they were trained

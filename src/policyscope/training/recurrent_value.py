@@ -123,6 +123,7 @@ def train(recipe: RecurrentValue, run: Run) -> None:
             turn = games.step(actions)
             replay.append(frames, age, actions, turn.rewards, turn.ends)
             run.step += recipe.games
+            run.look(network, games, protocol)
 
         if run.step - first >= recipe.learn_after:
             for _ in range(recipe.updates):

@@ -13,9 +13,12 @@ import math
 import os
 import shutil
 import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -31,10 +34,12 @@ from policyscope.agents.protocol import Protocol
 from policyscope.errors import RunError, TrainingError
 from policyscope.storage import disk_errors, read_json, write_json
 from policyscope.training.checkpoints import agent_of, load_optimiser, save_optimiser
-from policyscope.training.compute import Compute, hardware
+from policyscope.training.compute import Compute, Precision, hardware
 from policyscope.training.curve import Curve, draw
+from policyscope.training.games import Games
 from policyscope.training.progress import Progress
 from policyscope.training.recipe import Recipe
+from policyscope.training.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,14 @@ class RunOptions:
     """cpu, cuda, cuda:1 …"""
     threads: int = 1
     """Processor threads of the network and of the games."""
+    precision: Precision = "auto"
+    """Of products: bfloat16 where the hardware has it, else float32."""
     save_every: int = 50_000
     """Steps between checkpoints."""
     report_every: int = 10_000
     """Steps between rows of the curve."""
+    saliency_every: int = 50_000
+    """Steps between measurements of what the network looks at; 0 for none."""
     tensorboard: bool = True
     """Write TensorBoard's files too, if it is installed."""
 
@@ -65,6 +74,7 @@ class Run:
     Attributes:
         compute: Where the network is trained.
         step: Agent steps done so far.
+        stopped: The signal that ended it early; 0 if none did.
     """
 
     def __init__(self, name: str, recipe: Recipe, options: RunOptions, how: str, command: str = "") -> None:
@@ -82,7 +92,7 @@ class Run:
         """
         self.name, self.recipe, self.options, self.how, self.command = name, recipe, options, how, command
         self.folder = options.out
-        self.compute = Compute(options.device, options.threads)
+        self.compute = Compute(options.device, options.threads, options.precision)
         self.step, self._seconds = 0, 0.0
         self._restored: dict[str, Any] | None = None
         note = self.folder / "train.json"
@@ -92,11 +102,12 @@ class Run:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             self._curve = Curve(self.folder / "curve.csv", self.step)
         self._board = _board(self.folder / "tensorboard", self.step) if options.tensorboard else None
+        self._watching = Watching(self.folder, options.saliency_every, self.step, self._board)
         self._began, self._next_report = time.monotonic(), self.step + options.report_every
         self._next_save = self.step + options.save_every
         self._progress = Progress(recipe.steps, self.step, options.minutes)
-        self._stop = False
-        self._handlers: dict[int, Any] = {}
+        self.stopped = 0
+        self._exits = ExitStack()
 
     def _find(self, told: Any) -> None:
         if not self.options.resume:
@@ -201,7 +212,7 @@ class Run:
         """Whether to go on: steps and time are left, and nobody asked to stop."""
         minutes = self.options.minutes
         late = minutes > 0 and time.monotonic() - self._began > 60 * minutes
-        return not (self._stop or late or self.step >= self.recipe.steps)
+        return not (self.stopped or late or self.step >= self.recipe.steps)
 
     def watch(self, *values: Tensor) -> None:
         """Makes sure that numbers are numbers.
@@ -217,6 +228,16 @@ class Run:
                 f"the loss is not a number any more at step {self.step:,}; {last}. "
                 "A smaller --learning-rate or --max-grad-norm may help"
             )
+
+    def look(self, network: nn.Module, games: Games, protocol: Protocol) -> None:
+        """Measures what the network looks at, if it is time to; to be called after each step of the games.
+
+        Args:
+            network: What is trained; it is left as it is.
+            games: What it plays.
+            protocol: How it sees them.
+        """
+        self._watching(self.step, network, games, protocol)
 
     def report(self, score: float, games: int, **values: float) -> None:
         """Adds a row to the curve, to TensorBoard and to what the terminal shows, if one is due.
@@ -242,33 +263,45 @@ class Run:
     # -- the ends --
 
     def __enter__(self) -> Run:
-        def stop(number: int, frame: FrameType | None) -> None:
-            if self._stop:  # asked twice: at once
-                raise KeyboardInterrupt
-            self._stop = True
-            self._progress.say("stopping after this step; once more stops at once")
-
-        try:
-            self._handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not in the main thread: whoever runs us there stops us
-            self._handlers = {}
-        self._progress.start()
+        with ExitStack() as stack:
+            stack.callback(self._finish)
+            stack.enter_context(self.compute.settings())
+            stack.enter_context(self._stopping())
+            stack.enter_context(self._progress)
+            self._exits = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._progress.stop()
+        self._exits.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Ctrl-C or a request to end is noted, and the training loop ends after its step."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.stopped:  # asked twice: at once
+                raise KeyboardInterrupt
+            self.stopped = number
+            self._progress.say("stopping after this step; once more stops at once")
+
+        if threading.current_thread() is not threading.main_thread():  # whoever runs us there stops us
+            yield
+            return
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _finish(self) -> None:
         if self._board is not None:
             self._board.close()
-        if (self.folder / "train.json").exists():
-            from importlib.util import find_spec
-
-            if find_spec("matplotlib") is not None:
-                with disk_errors(self.folder):
-                    draw(self.folder / "curve.csv", self.folder / "curve.png", f"{self.name}, {self.recipe.game}")
+        if (self.folder / "train.json").exists() and find_spec("matplotlib") is not None:
+            with disk_errors(self.folder):
+                draw(self.folder / "curve.csv", self.folder / "curve.png", f"{self.name}, {self.recipe.game}")
 
 
 def named(architecture: str, **options: Any) -> nn.Module:

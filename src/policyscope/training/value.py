@@ -189,6 +189,7 @@ def train(recipe: ValueLearning, run: Run) -> None:
         turn = games.step(actions)
         replay.append(frames, age, actions, turn.rewards, turn.ends)
         run.step += recipe.games
+        run.look(network, games, games.protocol)
 
         if run.step - first >= recipe.learn_after:
             for _ in range(recipe.updates):

@@ -1,0 +1,94 @@
+"""What a teacher says, and how far a student is from it."""
+
+import numpy as np
+import pytest
+import torch
+
+import policyscope as ps
+from policyscope.agents.networks import build
+from policyscope.agents.presets import preset
+from policyscope.errors import RecipeError
+from policyscope.training.distillation import Distillation, disagreement, opinion, train
+from policyscope.training.run import Run, RunOptions
+
+
+def test_a_teacher_of_q_and_its_copy_agree_and_q_can_be_had_back():
+    torch.manual_seed(0)
+    q = torch.randn(5, 4)
+    log_policy, value = opinion({"q": q}, 0.1)
+    assert float(disagreement({"q": q}, log_policy, value, 0.1)) == pytest.approx(0, abs=1e-6)
+    again = value + 0.1 * (log_policy - log_policy.max(dim=1, keepdim=True).values)
+    torch.testing.assert_close(again, q, atol=1e-5, rtol=1e-5)
+
+
+def test_disagreement_is_the_divergence_of_the_policies_and_the_error_of_the_value():
+    torch.manual_seed(1)
+    logits, value = torch.randn(3, 4), torch.tensor([[0.2], [0.1], [0.0]])
+    said, worth = torch.randn(3, 4).log_softmax(dim=1), torch.zeros(3, 1)
+    p, s = said.double().exp().numpy(), logits.double().softmax(dim=1).numpy()
+    wanted = (p * np.log(p / s)).sum(axis=1).mean() + np.mean([0.5 * 0.04, 0.5 * 0.01, 0.0])
+    assert float(disagreement({"policy": logits, "value": value}, said, worth, 0.1)) == pytest.approx(wanted, rel=1e-5)
+
+
+def teacher_file(tmp_path, game="breakout", **changes):
+    from dataclasses import replace
+
+    torch.manual_seed(0)
+    network = build("actor_critic", actions=4, channels=3, hidden=16)
+    with torch.no_grad():
+        network.policy.weight.normal_(0, 3.0)  # an opinion to be learnt
+    protocol = replace(preset("ale-vector", game), stack=3, **changes)
+    return ps.save_agent(ps.make_agent(network, protocol), tmp_path / "teacher.safetensors")
+
+
+@pytest.mark.parametrize("network", ["dueling_dqn", "recurrent_actor_critic"])
+def test_a_student_comes_closer_to_its_teacher_and_says_how_it_was_made(tmp_path, network):
+    recipe = Distillation(
+        teacher=str(teacher_file(tmp_path)),
+        network=network,
+        hidden=16,
+        games=4,
+        steps=480,
+        batch=16,
+        learn_after=32,
+        updates=4,
+        sweeps=2,
+        replay=2000,
+        learning_rate=2e-3,
+    )
+    options = RunOptions(tmp_path / "run", report_every=16, saliency_every=0, tensorboard=False)
+    with Run("distil", recipe, options, "distilled") as run:
+        train(recipe, run)
+    import csv
+
+    losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / "run" / "curve.csv").open())]
+    first = next(loss for loss in losses if loss == loss)
+    assert losses[-1] < 0.8 * first
+    agent = ps.load_agent(tmp_path / "run" / "agent.safetensors")
+    assert agent.policy == ("sample" if network == "recurrent_actor_critic" else "epsilon=0.01")
+    assert agent.protocol.stack == (10 if network == "recurrent_actor_critic" else 4)
+    assert agent.protocol.layout == ("time" if network == "recurrent_actor_critic" else "channels")
+
+
+@pytest.mark.parametrize(
+    ("game", "changes", "line"),
+    [
+        ("pong", {}, "plays pong, not breakout"),
+        ("breakout", {"max_pool": "none"}, "sees the screen with max_pool 'none'"),
+    ],
+)
+def test_a_teacher_that_sees_something_else_is_refused_in_a_line(tmp_path, game, changes, line):
+    if game == "pong":
+        network = build("actor_critic", actions=6, channels=3, hidden=16)
+        from dataclasses import replace
+
+        protocol = replace(preset("ale-vector", game), stack=3)
+        file = ps.save_agent(ps.make_agent(network, protocol), tmp_path / "teacher.safetensors")
+    else:
+        file = teacher_file(tmp_path, game, **changes)
+    recipe = Distillation(teacher=str(file), game="breakout", games=2)
+    with (
+        pytest.raises(RecipeError, match=line),
+        Run("distil", recipe, RunOptions(tmp_path / "run", tensorboard=False), "") as run,
+    ):
+        train(recipe, run)

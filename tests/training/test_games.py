@@ -1,0 +1,53 @@
+"""Games side by side, as a learner sees them."""
+
+import numpy as np
+import pytest
+
+from policyscope.training.games import Games
+from policyscope.training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def played():
+    """Five hundred random steps of Breakout, twice: with clipped rewards and as the console counts them."""
+    made = [Games(Recipe(games=4, clip_rewards=clip), 4, seed=5) for clip in (True, False)]
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(900):
+        actions = rng.integers(0, 4, 4)
+        before = made[0].observations.copy(), made[0].age.copy()
+        turns = [games.step(actions) for games in made]
+        rows.append((*before, *turns))
+    return made, rows
+
+
+def test_returns_are_the_consoles_and_rewards_are_clipped(played):
+    (clipped, counted), rows = played
+    assert {float(r) for row in rows for r in row[2].rewards} == {0.0, 1.0}
+    # Breakout's upper rows count more than one, so the two differ; both curves count what the console counts.
+    assert clipped.finished == counted.finished
+    totals, finished = np.zeros(4), []
+    for *_, turn in rows:
+        totals += turn.rewards
+        finished += totals[turn.over].tolist()
+        totals[turn.over] = 0
+    assert finished == list(counted.finished)
+    assert counted.count == len(finished) > 0
+
+
+def test_a_lost_life_ends_a_return_and_five_of_them_a_game(played):
+    _, rows = played
+    ends = np.stack([turn.ends for _, _, turn, _ in rows])
+    over = np.stack([turn.over for _, _, turn, _ in rows])
+    assert not (over & ~ends).any()
+    for game in range(4):
+        last = int(np.flatnonzero(over[:, game])[-1])
+        assert ends[: last + 1, game].sum() == 5 * over[: last + 1, game].sum()
+
+
+def test_age_tells_which_frames_of_a_stack_are_blank(played):
+    _, rows = played
+    young = [(seen[game], int(age[game])) for seen, age, *_ in rows for game in range(4) if age[game] < 3]
+    assert any(age == 0 for _, age in young[4:])  # a second game began
+    for stack, age in young:
+        assert (stack.reshape(4, -1).max(axis=1) > 0).tolist() == [back <= age for back in (3, 2, 1, 0)]
