@@ -18,8 +18,7 @@ from policyscope.agents.networks.recurrent_actor_critic import RecurrentActorCri
 from policyscope.agents.networks.recurrent_q import SplitAttentionDRQN
 from policyscope.agents.protocol import Protocol
 from policyscope.errors import ProtocolError, TargetError
-from policyscope.training import measures
-from policyscope.training.probe import SaliencyProbe
+from policyscope.training.probe import SaliencyProbe, measures
 
 
 def observations(*shape: int, seed: int = 0) -> np.ndarray:

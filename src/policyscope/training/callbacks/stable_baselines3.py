@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from policyscope.agents.agent import Agent, ContinuousActions, Streams
 from policyscope.errors import MissingExtraError, ProtocolError
 from policyscope.training.probe import SaliencyProbe
-from policyscope.training.probe_states import described
+from policyscope.training.probe.states import described
 
 try:
     from stable_baselines3.common.callbacks import BaseCallback

@@ -19,9 +19,10 @@ from policyscope.saliency.record import differentiating
 from policyscope.saliency.rectifiers import Point, Rule
 from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
-from policyscope.training import measures, probe_layers, probe_picture
-from policyscope.training.probe_layers import Scalars
-from policyscope.training.probe_states import Forward, ProbeStates, described, spread_over
+from policyscope.training.probe import layers, measures
+from policyscope.training.probe.layers import Scalars
+from policyscope.training.probe.sheet import sheet
+from policyscope.training.probe.states import Forward, ProbeStates, described, spread_over
 
 USUAL = ("q", "policy", "value", "advantage")
 # Streams that are no decision and no value: the attention has scalars of its own, a spread is not looked for.
@@ -135,7 +136,7 @@ class SaliencyProbe:
             trace = self._states.trace(self.agent.network)
             outputs: Streams = trace.outputs
             scalars, ranked = self._of_streams(trace)
-            scalars |= probe_layers.activity(trace, outputs.values())
+            scalars |= layers.activity(trace, outputs.values())
             scalars |= self._of_outputs({name: values.detach() for name, values in outputs.items()})
             self._start = self._start or ranked
             before, self._before = self._before or ranked, ranked
@@ -164,7 +165,7 @@ class SaliencyProbe:
         rows = np.linspace(0, len(self._states) - 1, min(states, len(self._states))).round().astype(int)
         with self._untouched():
             trace = self._states.trace(self.agent.network, rows)
-            return probe_picture.sheet(
+            return sheet(
                 trace,
                 {stream: self._target(trace, stream) for stream in self.streams},
                 self._states.screens(rows),
@@ -197,7 +198,7 @@ class SaliencyProbe:
     def _of_streams(self, trace: Trace) -> tuple[Scalars, dict[str, Tensor]]:
         """The scalars of all streams' maps, and path -> the ranks of these maps."""
         places = self._states.places.to(trace.leaf.device)
-        points = probe_layers.output_points(trace)
+        points = layers.output_points(trace)
         # per change of a pixel from black to white, whatever the network's inputs are divided by
         unit = self._states.full / self.agent.protocol.scale
         scalars: Scalars = {}
@@ -210,7 +211,7 @@ class SaliencyProbe:
             scalars[f"{path}/gradient_norm"] = measures.norm([gradient], trace.states) * unit
             shares = measures.lag_shares(sizes).flip(0)
             scalars |= {f"{path}/lag_share/t-{lag}": share for lag, share in enumerate(shares)}
-            scalars |= probe_layers.gradient_norms(trace, stream, at_layers)
+            scalars |= layers.gradient_norms(trace, stream, at_layers)
             of_guided = self._states.by_frame(guided.abs()).sum(dim=(1, 2))
             for of_rule, maps in ((path, sizes.sum(dim=1)), (f"{path}/guided", of_guided)):
                 scalars[f"{of_rule}/zero_share"] = measures.zero_share(maps)

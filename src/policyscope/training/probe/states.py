@@ -18,7 +18,7 @@ from policyscope.errors import ProtocolError
 from policyscope.saliency.record import evaluating, record
 from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
-from policyscope.training import measures
+from policyscope.training.probe import measures
 
 Forward = Callable[[nn.Module, Tensor], Any]
 

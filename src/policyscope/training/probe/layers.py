@@ -12,7 +12,7 @@ from torch.autograd.graph import Node
 from policyscope.saliency.rectifiers import Point
 from policyscope.saliency.trace import Trace
 from policyscope.saliency.watch import Call
-from policyscope.training import measures
+from policyscope.training.probe import measures
 
 Scalars = dict[str, Tensor]
 
