@@ -29,7 +29,7 @@ from training_clock import Pace, Stopwatch
 from training_peers import Contender, Shape, rivals
 
 from policyscope.training.actor_critic import ActorCritic
-from policyscope.training.compute import hardware
+from policyscope.training.compute import Precision, hardware
 from policyscope.training.parallel_value import ParallelValue
 from policyscope.training.recipe import Recipe
 from policyscope.training.recipes import FAMILIES, RECIPES
@@ -54,6 +54,8 @@ class Options:
     seconds: float = 20.0
     """To measure each contender for, in each round."""
     threads: int = 1
+    precision: Precision = "auto"
+    """Of our products: bfloat16 where the processor has it, as in training, or float32 as the peers'."""
     game: str = "breakout"
     """One of ale-py's names."""
     algorithms: tuple[Algorithm, ...] = ("ppo", "a2c", "pqn", "dqn")
@@ -68,7 +70,7 @@ class Timed(Run):
         return super().going() and self.stopwatch.going(self.step)
 
 
-def ours(recipe: Recipe, threads: int, watch: Stopwatch) -> None:
+def ours(recipe: Recipe, threads: int, precision: Precision, watch: Stopwatch) -> None:
     """Trains by a recipe as ``policyscope train`` does, less TensorBoard, saliency and checkpoints."""
     never = recipe.steps + 1
     family = FAMILIES[type(recipe)]
@@ -78,7 +80,7 @@ def ours(recipe: Recipe, threads: int, watch: Stopwatch) -> None:
         contextlib.redirect_stderr(nowhere),  # the progress
     ):
         values = {"saliency_every": 0, "save_every": never, "report_every": never, "tensorboard": False}
-        options = RunOptions(out=Path(folder), device="cpu", threads=threads, **values)
+        options = RunOptions(out=Path(folder), device="cpu", threads=threads, precision=precision, **values)
         with Timed("benchmark", recipe, options, family.how) as run:
             run.stopwatch = watch
             family.train(recipe, run)
@@ -118,7 +120,7 @@ def contenders(algorithm: str, options: Options) -> dict[str, tuple[Contender, i
     recipes = like_peers(algorithm, options.game) | {f"policyscope {RECOMMENDED[algorithm]}, {AS_IS}": recommended}
     warm_up = LEARN_AFTER + 200 if algorithm == "dqn" else shape.states
     found: dict[str, tuple[Contender, int]] = {
-        name: (partial(ours, recipe, options.threads), warm_up) for name, recipe in recipes.items()
+        name: (partial(ours, recipe, options.threads, options.precision), warm_up) for name, recipe in recipes.items()
     }
     peers = rivals(algorithm, options.game, shape, LEARN_AFTER, options.threads)
     return found | {name: (run, warm_up) for name, run in peers.items()}
