@@ -57,15 +57,16 @@ class AsynchronousActorCritic(Recipe):
     value_weight: float = 0.5
     """Weight of the value's squared error."""
     max_grad_norm: float = 0.5
-    learning_rate: float = 7e-4
+    learning_rate: float = 4e-4
     decay: bool = True
     """The learning rate falls to zero over the steps."""
     optimiser: Literal["rmsprop", "adam"] = "rmsprop"
     """Either one's statistics are shared by all workers."""
     smoothing: float = 0.99
     """RMSprop: how much of the average of squares an update keeps."""
-    eps: float = 1e-5
-    """What keeps the optimiser from dividing by nothing."""
+    eps: float = 1e-8
+    """What keeps the optimiser from dividing by nothing. The loss is a mean, whose gradients are of the size 1e-4: with
+    the 1e-5 that suits A3C's sums, RMSprop's root of it would outweigh them, and nothing is learnt."""
 
     def rules(self) -> Iterable[tuple[str, bool, str]]:
         """What must hold of the values."""
