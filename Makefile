@@ -22,6 +22,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/perturbation.py
 	$(BIN)/python benchmarks/episode.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training.py
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

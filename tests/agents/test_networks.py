@@ -15,6 +15,9 @@ OPTIONS: dict[str, dict[str, object]] = {
     "split_attention_drqn": {"hidden": 8},
     "shared_attention_drqn": {"hidden": 8},
     "recurrent_actor_critic": {"hidden": 8},
+    "mislinked_drqn": {"hidden": 8},
+    "wrongly_merged_drqn": {"hidden": 8},
+    "bidirectional_actor_critic": {"hidden": 8},
     "sb3_q": {"features": FEATURES, "inputs": 16},
     "sb3_actor_critic": {"features": FEATURES, "inputs": 16},
     "sb3_continuous": {"features": FEATURES, "inputs": 16, "critic_features": FEATURES, "critics": 1},
@@ -23,8 +26,19 @@ SHAPES = {
     "actor_critic": (3, 84, 84),
     "gru_actor_critic": (1, 80, 80),
     "cleanrl_recurrent_actor_critic": (1, 84, 84),
-    **dict.fromkeys(("split_attention_drqn", "shared_attention_drqn", "recurrent_actor_critic"), (10, 1, 84, 84)),
+    **dict.fromkeys(
+        (
+            "split_attention_drqn",
+            "shared_attention_drqn",
+            "recurrent_actor_critic",
+            "mislinked_drqn",
+            "wrongly_merged_drqn",
+            "bidirectional_actor_critic",
+        ),
+        (10, 1, 84, 84),
+    ),
 }
+MEANT_TO_BE_UNUSED = {"mislinked_drqn": "value_lstm.layers.0."}
 
 
 def forward(network: torch.nn.Module, inputs: Tensor) -> dict[str, Tensor]:
@@ -43,6 +57,9 @@ def test_every_network_learns_through_all_its_weights(name: str) -> None:
     (main.square().sum() + sum(value.square().sum() for value in streams.values())).backward()
     unused = {"gru.weight_hh", "lstm.weight_hh_l0"}
     for key, weight in network.named_parameters():
+        if key.startswith(MEANT_TO_BE_UNUSED.get(name, "nothing")):
+            assert weight.grad is None, key
+            continue
         assert weight.grad is not None, key
         assert key in unused or bool((weight.grad != 0).any()), key
 
@@ -92,6 +109,29 @@ def test_attention_over_time_adds_up_to_one() -> None:
     weights = TemporalAttention(4)(torch.randn(3, 10, 4))
     assert weights.shape == (3, 10, 1)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(3, 1))
+
+
+def test_what_is_wrong_with_the_faulty_networks_is_what_they_say() -> None:
+    torch.manual_seed(0)
+    sequence, stack = torch.rand(2, 10, 1, 84, 84), torch.rand(2, 4, 84, 84)
+    merged = build("wrongly_merged_drqn", actions=5, hidden=8)
+    merged(sequence)["q"].sum().backward()
+    assert all(not weight.grad.any() for weight in merged.value_lstm.parameters())  # q knows nothing of the value
+    assert any(weight.grad.any() for weight in merged.advantage_lstm.parameters())
+    linked = build("mislinked_drqn", actions=5, hidden=8)
+    healthy = build("split_attention_drqn", actions=5, hidden=8)
+    healthy.load_state_dict(linked.state_dict())
+    torch.testing.assert_close(linked(sequence)["advantage"], healthy(sequence)["advantage"])
+    assert not torch.allclose(linked(sequence)["value"], healthy(sequence)["value"])
+    stacked = build("misstacked_dueling_dqn", actions=5, hidden=8)
+    older = torch.cat([torch.rand(2, 3, 84, 84), stack[:, 3:]], dim=1)
+    torch.testing.assert_close(stacked(stack)["q"], stacked(older)["q"])
+
+
+def test_layer_normalisation_stands_before_each_rectifier() -> None:
+    network = build("dueling_dqn", actions=5, hidden=8, layer_norm=True)
+    kinds = [type(module).__name__ for module in [*network.body, *network.value]]
+    assert [kinds[i - 1] for i, kind in enumerate(kinds) if kind == "ReLU"] == ["LayerNorm"] * 4
 
 
 def test_texts_tell_games_and_environments() -> None:

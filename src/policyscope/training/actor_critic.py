@@ -28,8 +28,9 @@ HOW = "batched advantage actor-critic: many games side by side in one process"
 class ActorCritic(Recipe):
     """The paper's A3C networks, trained in batches."""
 
-    network: Literal["actor_critic", "recurrent_actor_critic"] = "actor_critic"
-    """Feed-forward on stacked frames, or with LSTMs and attention on a sequence of them."""
+    network: Literal["actor_critic", "recurrent_actor_critic", "bidirectional_actor_critic"] = "actor_critic"
+    """Feed-forward on stacked frames, or on a sequence of them with LSTMs and attention; or with the bidirectional
+    ones that the paper's authors could not train."""
     hidden: int = 0
     """Width of the dense layer (and the LSTMs); 0 is the paper's, 256 and 512."""
 
@@ -82,7 +83,7 @@ class ActorCritic(Recipe):
     @property
     def recurrent(self) -> bool:
         """Whether the network takes frames as a sequence."""
-        return self.network == "recurrent_actor_critic"
+        return self.network != "actor_critic"
 
 
 def policy_loss(

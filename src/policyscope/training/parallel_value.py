@@ -101,12 +101,13 @@ def train(recipe: ParallelValue, run: Run) -> None:
     games = Games(recipe, seed=seed, threads=run.options.threads)
     network = named(recipe.network, actions=games.actions, layer_norm=recipe.layer_norm)
     compute.place(network)
-    optimiser = torch.optim.RAdam(network.parameters(), recipe.learning_rate)
+    optimiser = torch.optim.RAdam(network.parameters(), recipe.learning_rate, foreach=True)
     run.restore(network, optimiser)
     target = copy.deepcopy(network).requires_grad_(False) if recipe.target_every else network
     policy = f"epsilon={recipe.epsilon_end:g}"
     steps = (recipe.length, recipe.games)
-    observations = torch.zeros(*steps, *games.observations.shape[1:], dtype=torch.uint8)
+    stack, *size = games.observations.shape[1:]
+    observations = torch.zeros(*steps, *size, stack, dtype=torch.uint8)  # channels last: see rollout.Stacked
     taken = torch.zeros(steps, dtype=torch.int64)
     rewards, ends, best = torch.zeros(steps), torch.zeros(steps), torch.zeros(recipe.length + 1, recipe.games)
     updates = 0
@@ -119,9 +120,10 @@ def train(recipe: ParallelValue, run: Run) -> None:
     while run.going():
         with torch.no_grad():
             for step in range(recipe.length):
-                observations[step] = torch.from_numpy(games.observations)
-                q = q_values(network, observations[step])
-                valued = q_values(target, observations[step]) if recipe.target_every else q
+                observations[step] = torch.from_numpy(games.observations).movedim(1, -1)
+                seen = observations[step].movedim(-1, 1)
+                q = q_values(network, seen)
+                valued = q_values(target, seen) if recipe.target_every else q
                 best[step] = valued.max(dim=1).values
                 actions = greedy(q, recipe.epsilon(run.step), rng)
                 turn = games.step(actions)
@@ -132,14 +134,15 @@ def train(recipe: ParallelValue, run: Run) -> None:
                 run.look(network, games, games.protocol)
             best[-1] = q_values(target, torch.from_numpy(games.observations)).max(dim=1).values
         goals = lambda_returns(rewards, ends, best, recipe.gamma, recipe.trace).flatten()
-        states, done = observations.flatten(0, 1), taken.flatten()
+        states, done = observations.flatten(0, 1).flatten(1), taken.flatten()
         if recipe.decay:
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 - run.fraction)
 
         losses = []
         for _ in range(recipe.epochs):
             for rows in torch.randperm(len(states)).split(recipe.batch):
-                q = q_values(network, states[rows])
+                drawn = states.index_select(0, rows).view(-1, *observations.shape[2:])
+                q = q_values(network, drawn.movedim(-1, 1))
                 guess = q.gather(1, done[rows, None].to(q.device)).squeeze(1)
                 loss = nn.functional.mse_loss(guess, goals[rows].to(q.device))
                 optimiser.zero_grad()

@@ -40,6 +40,8 @@ FAMILIES: dict[type[Recipe], Family] = {
 """Values of a recipe -> what trains by them."""
 
 
+_SHORT: dict[str, Any] = {"hidden": 64, "steps": 100_000, "epsilon_steps": 50_000, "learn_after": 5_000}
+
 RECIPES: dict[str, Recipe] = {
     # The algorithms, each with one word of its own
     "dqn": ValueLearning(network="dqn", double=False, n_step=1),
@@ -68,5 +70,12 @@ RECIPES: dict[str, Recipe] = {
     "breakout-c51": ValueLearning(game="breakout", network="categorical_dqn", learning_rate=2.5e-4),
     "spaceinvaders-dqn": ValueLearning(game="space_invaders", network="dqn"),
     "airraid-dqn": ValueLearning(game="air_raid", network="dqn"),
+    # The mistakes that the paper's authors made, at reduced width
+    "faulty-link": RecurrentValue(network="mislinked_drqn", **_SHORT),
+    "faulty-merge": RecurrentValue(network="wrongly_merged_drqn", **_SHORT),
+    "faulty-stack": ValueLearning(network="misstacked_dueling_dqn", hidden=64, steps=200_000, epsilon_steps=100_000),
+    "faulty-bidirectional": ActorCritic(
+        game="seaquest", network="bidirectional_actor_critic", stack=10, hidden=64, steps=200_000
+    ),
 }
 """Name -> values; each is an option of ``policyscope train NAME``."""

@@ -30,7 +30,10 @@ HOW = "recurrent double Q-learning from replay on windows of frames, many games 
 class RecurrentValue(Recipe):
     """The paper's DDDRQN with attention, its learning rate, exploration and memory."""
 
-    network: Literal["split_attention_drqn", "shared_attention_drqn"] = "split_attention_drqn"
+    network: Literal["split_attention_drqn", "shared_attention_drqn", "mislinked_drqn", "wrongly_merged_drqn"] = (
+        "split_attention_drqn"
+    )
+    """The paper's, its baseline, or one with a mistake that its authors made."""
     game: str = "seaquest"
     steps: int = 1_000_000
     window: int = 10

@@ -79,7 +79,9 @@ class Stacked:
             shape: Of the games' observations (N, stack, H, W).
         """
         self._network, self._compute, self._batch = network, compute, batch
-        self._kept = torch.zeros(length, *shape, dtype=torch.uint8)
+        games, stack, *size = shape
+        # Channels last, as the network takes them, so that drawing states and making inputs of them copies rows.
+        self._kept = torch.zeros(length, games, *size, stack, dtype=torch.uint8)
 
     def _forward(self, observations: Tensor) -> Streams:
         with self._compute.autocast():
@@ -87,8 +89,8 @@ class Stacked:
 
     def act(self, step: int, games: Games) -> Streams:
         """See :class:`View`."""
-        self._kept[step] = torch.from_numpy(games.observations)
-        return self._forward(self._kept[step])
+        self._kept[step] = torch.from_numpy(games.observations).movedim(1, -1)
+        return self._forward(self._kept[step].movedim(-1, 1))
 
     def last(self, games: Games) -> Streams:
         """See :class:`View`."""
@@ -96,9 +98,10 @@ class Stacked:
 
     def batches(self) -> Iterator[tuple[Tensor, Streams]]:
         """See :class:`View`."""
-        observations = self._kept.flatten(0, 1)
-        for rows in torch.randperm(len(observations)).split(self._batch):
-            yield rows, self._forward(observations[rows])
+        states = self._kept.flatten(0, 1).flatten(1)
+        for rows in torch.randperm(len(states)).split(self._batch):
+            drawn = states.index_select(0, rows).view(-1, *self._kept.shape[2:])
+            yield rows, self._forward(drawn.movedim(-1, 1))
 
 
 class Windowed:

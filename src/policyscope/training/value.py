@@ -30,8 +30,10 @@ HOW = "value learning from replay, many games side by side in one process"
 class ValueLearning(Recipe):
     """DQN and what came after it."""
 
-    network: Literal["dqn", "dueling_dqn", "categorical_dqn"] = "dueling_dqn"
-    """The Q-network of Mnih et al. (2015), the paper's dueling one, or C51's."""
+    network: Literal["dqn", "dueling_dqn", "categorical_dqn", "misstacked_dueling_dqn"] = "dueling_dqn"
+    """The Q-network of Mnih et al. (2015), the paper's dueling one, C51's, or one that sees its frames wrongly."""
+    hidden: int = 512
+    """Width of the dense layers."""
     double: bool = True
     """The online network chooses the next action, the target network values it (van Hasselt et al., 2016)."""
     n_step: int = 3
@@ -59,6 +61,7 @@ class ValueLearning(Recipe):
     def rules(self) -> Iterable[tuple[str, bool, str]]:
         """What must hold of the values."""
         yield from super().rules()
+        yield "hidden", 1 <= self.hidden <= 4096, "between 1 and 4096"
         yield "n_step", 1 <= self.n_step <= 50, "between 1 and 50"
         yield "batch", self.batch >= 1, "at least 1"
         yield "updates", self.updates >= 1, "at least 1"
@@ -78,7 +81,8 @@ class ValueLearning(Recipe):
 
     def options(self) -> dict[str, float]:
         """What the network is built with, beside its actions."""
-        return {"low": -self.support, "high": self.support} if self.network == "categorical_dqn" else {}
+        support = {"low": -self.support, "high": self.support} if self.network == "categorical_dqn" else {}
+        return {"hidden": self.hidden, **support}
 
 
 def greedy(q: Tensor, epsilon: float, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

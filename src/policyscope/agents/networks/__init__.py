@@ -12,6 +12,12 @@ from torch import nn
 from policyscope.agents.networks.actor_critic import ActorCritic
 from policyscope.agents.networks.cleanrl import CleanRLActorCritic, CleanRLQ, CleanRLRecurrentActorCritic
 from policyscope.agents.networks.dqn import DQN, CategoricalDQN, DuelingDQN, QuantileDQN
+from policyscope.agents.networks.faulty import (
+    BidirectionalActorCritic,
+    MislinkedDRQN,
+    MisstackedDuelingDQN,
+    WronglyMergedDRQN,
+)
 from policyscope.agents.networks.gru_actor_critic import GRUActorCritic
 from policyscope.agents.networks.recurrent_actor_critic import RecurrentActorCritic
 from policyscope.agents.networks.recurrent_q import SharedAttentionDRQN, SplitAttentionDRQN
@@ -28,6 +34,10 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "split_attention_drqn": SplitAttentionDRQN,
     "shared_attention_drqn": SharedAttentionDRQN,
     "gru_actor_critic": GRUActorCritic,
+    "mislinked_drqn": MislinkedDRQN,
+    "wrongly_merged_drqn": WronglyMergedDRQN,
+    "bidirectional_actor_critic": BidirectionalActorCritic,
+    "misstacked_dueling_dqn": MisstackedDuelingDQN,
     "cleanrl_q": CleanRLQ,
     "cleanrl_actor_critic": CleanRLActorCritic,
     "cleanrl_recurrent_actor_critic": CleanRLRecurrentActorCritic,

@@ -33,8 +33,7 @@ class RecurrentActorCritic(nn.Module):
 
     def from_features(self, features: Tensor) -> dict[str, Tensor]:
         """The same streams, from the features of the frames (B, T, hidden)."""
-        policy_sequence, _ = self.policy_lstm(features)
-        value_sequence, _ = self.value_lstm(features)
+        policy_sequence, value_sequence = self.sequences(features)
         policy, value = self.policy_step(policy_sequence), self.value_step(value_sequence)
         policy_weights, value_weights = self.policy_attention(policy), self.value_attention(value)
         return {
@@ -43,3 +42,7 @@ class RecurrentActorCritic(nn.Module):
             "attention_policy": policy_weights.squeeze(2),
             "attention_value": value_weights.squeeze(2),
         }
+
+    def sequences(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What each stream's LSTM makes of the features (B, T, hidden): two of (B, T, hidden)."""
+        return self.policy_lstm(features)[0], self.value_lstm(features)[0]

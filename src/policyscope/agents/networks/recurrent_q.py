@@ -37,7 +37,11 @@ class SummedBidirectionalLSTM(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Maps (B, T, inputs) to (B, T, hidden)."""
-        for layer in self.layers:
+        return self.through(sequence, slice(None))
+
+    def through(self, sequence: Tensor, layers: slice) -> Tensor:
+        """What some of the layers make of a sequence."""
+        for layer in list(self.layers)[layers]:
             both, _ = layer(sequence)
             forward, backward = both.chunk(2, dim=2)
             sequence = forward + backward
@@ -71,6 +75,10 @@ class _DuelingSequence(nn.Module):
         """Maps features of frames (B, T, hidden) to values (B, T, 1) and advantages (B, T, actions)."""
         return self.value(self.value_lstm(features)), self.advantage(self.advantage_lstm(features))
 
+    def merged(self, value: Tensor, advantage: Tensor) -> Tensor:
+        """Adds the streams, (B, T, 1) and (B, T, actions), as dueling networks do."""
+        return value + advantage - advantage.mean(dim=2, keepdim=True)
+
 
 class SplitAttentionDRQN(_DuelingSequence):
     """The paper's split-attention DDDRQN: value and advantage streams, each with its own attention over time."""
@@ -95,7 +103,7 @@ class SplitAttentionDRQN(_DuelingSequence):
         value, advantage = self.over_time(features)
         value_weights, advantage_weights = self.value_attention(value), self.advantage_attention(advantage)
         value, advantage = value * value_weights, advantage * advantage_weights
-        merged = value + advantage - advantage.mean(dim=2, keepdim=True)
+        merged = self.merged(value, advantage)
         return {
             "q": self.head(merged.sum(dim=1)),
             "value": value.sum(dim=1),
@@ -125,7 +133,7 @@ class SharedAttentionDRQN(_DuelingSequence):
     def from_features(self, features: Tensor) -> dict[str, Tensor]:
         """The same streams, from the features of the frames (B, T, hidden)."""
         value, advantage = self.over_time(features)
-        merged = value + advantage - advantage.mean(dim=2, keepdim=True)
+        merged = self.merged(value, advantage)
         weights = self.attention(merged)
         return {
             "q": self.head((merged * weights).sum(dim=1)),
