@@ -69,7 +69,7 @@ def children(of: int) -> list[int]:
     return found
 
 
-def until(holds: Any, seconds: float = 60.0) -> None:
+def until(holds: Any, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited in vain"
@@ -327,7 +327,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     until(lambda: (out / "train.json").exists())
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert "stopping after this step" in said
     assert "Traceback" not in said
@@ -363,5 +363,5 @@ def test_a_stopped_run_goes_on_and_its_workers_do_not_outlive_it(stopped: Path) 
     workers = children(process.pid)
     assert len(workers) == 2
     process.kill()  # it can tell nobody
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
