@@ -129,7 +129,9 @@ class Exact(Compute):
         return nullcontext()
 
 
-def a2c_gradient(network: nn.Module, player: Player, recipe: AsynchronousActorCritic, last: Tensor) -> list[Tensor]:
+def a2c_gradient(
+    network: nn.Module, player: Player, recipe: AsynchronousActorCritic, seen: list[Any], last: Tensor
+) -> list[Tensor]:
     """What a worker should find, in float64 and loops: the gradient of A3C's loss, scaled down to its norm."""
     network = copy.deepcopy(network).double()
     rollout, total = player.rollout, torch.zeros((), dtype=torch.float64)
@@ -140,8 +142,7 @@ def a2c_gradient(network: nn.Module, player: Player, recipe: AsynchronousActorCr
             value = float(rollout.rewards[step, game]) + (
                 0.0 if rollout.ends[step, game] else recipe.gamma * value
             )  # the n-step return
-            seen = torch.from_numpy(player.view._kept[step, game].numpy().copy())[None].double() / 255
-            streams = network(seen)
+            streams = network(torch.from_numpy(seen[step][game : game + 1]).double() / 255)
             chances = streams["policy"][0].softmax(dim=0)
             advantage = value - float(rollout.values[step, game])
             total = total - chances[rollout.actions[step, game]].log() * advantage
@@ -160,8 +161,10 @@ def test_an_update_is_the_step_computed_by_hand() -> None:
     player = Player(recipe, shared, optimiser, 3, Exact("cpu"))
 
     rng, step = np.random.default_rng(0), player.games.step
+    seen: list[Any] = []
 
     def eventful(actions: Any) -> Turn:
+        seen.append(player.games.observations.copy())
         turn = step(actions)  # a game's first steps bring neither reward nor end
         return Turn(rng.normal(size=2).astype(np.float32), rng.random(2) < 0.2, turn.over)
 
@@ -169,10 +172,11 @@ def test_an_update_is_the_step_computed_by_hand() -> None:
     squares = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in shared.parameters()]
     for rate in (0.01, 0.003):  # the second begins from statistics that are not zero
         before = copy.deepcopy(shared)
+        seen.clear()
         player.update(rate)
         with torch.no_grad():
             last = before(torch.from_numpy(player.games.observations).float() / 255)["value"].squeeze(1)
-        gradients = a2c_gradient(before, player, recipe, last)
+        gradients = a2c_gradient(before, player, recipe, seen, last)
         for index, (gradient, old, new) in enumerate(
             zip(gradients, before.parameters(), shared.parameters(), strict=True)
         ):
