@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from finished_run import Finished, finished
-from learning_curve import draw_curve, write_curve
+from learning_curve import write_curve
 from stored_weights import store
 
 import policyscope as ps
@@ -28,6 +28,7 @@ from policyscope.agents.zoo.consoles import PROTOCOLS, in_words, under
 from policyscope.episodes.returns import LIMIT, play_returns
 from policyscope.episodes.statistics import mean_interval
 from policyscope.storage import replacing
+from policyscope.training.curve import draw
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = 20_000_000
@@ -81,7 +82,8 @@ def main(options: Options) -> None:
         part.write_text(json.dumps(card.to_dict(), indent=1) + "\n")
     write_curve(run.curve, shelves.FOLDER / card.curve)
     picture = ROOT / "docs" / "images" / "zoo" / f"{options.name}.png"
-    draw_curve(run.curve, picture, told.get("curve", "mean return of the last 100 games"))
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw(shelves.FOLDER / card.curve, picture, shows=told.get("curve", "return, mean of 100 games"))
     shipped = sum(file.stat().st_size for file in shelves.FOLDER.glob("*.safetensors"))
     if shipped > SHIPPED:
         print(f"the wheel carries {shipped:,} bytes of weights, more than {SHIPPED:,}: publish one without --ship")

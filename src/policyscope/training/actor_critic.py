@@ -178,6 +178,7 @@ def train(recipe: ActorCritic, run: Run) -> None:
             with torch.no_grad():
                 streams = view.act(step, games)
             log_policy = streams["policy"].log_softmax(dim=1)
+            run.watch(log_policy)
             actions = torch.multinomial(log_policy.exp(), 1)
             turn = games.step(actions.squeeze(1).cpu().numpy())
             rollout.actions[step] = actions.squeeze(1)

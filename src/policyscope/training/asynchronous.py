@@ -289,8 +289,6 @@ def train(recipe: AsynchronousActorCritic, run: Run) -> None:
                     run.report(score, count, **{key: float(np.mean([n[key] for n in numbers])) for key in numbers[0]})
                 run.save(network, optimiser, protocol, "sample")
     except WorkerError as death:
-        newest = max((run.folder / "checkpoints").glob("agent-*"), default=None)
-        last = f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
-        raise TrainingError(f"{death}; {last}") from death
+        raise TrainingError(f"{death}; {run.last_good()}") from death
     run.step = begun + int(steps.sum())
     run.save(network, optimiser, protocol, "sample", now=True)

@@ -51,13 +51,14 @@ def rows(path: Path) -> list[dict[str, str]]:
     return [row for row in found if row.get("step") and None not in row.values()]
 
 
-def draw(path: Path, picture: Path, title: str = "") -> None:
+def draw(path: Path, picture: Path, title: str = "", shows: str = "return, mean of 100 games") -> None:
     """Draws the returns of a curve, and how they came to be.
 
     Args:
         path: The CSV file.
         picture: A PNG, which appears whole.
         title: Above it.
+        shows: What the returns are, for the axis.
 
     Raises:
         MissingExtraError: There is no matplotlib.
@@ -75,7 +76,7 @@ def draw(path: Path, picture: Path, title: str = "") -> None:
     unit, name = (1e6, "millions") if points and points[-1][0] > 2e6 else (1e3, "thousands")
     axes.plot([step / unit for step, _ in points], [value for _, value in points], color=BLUE, linewidth=2)
     axes.set_xlabel(f"agent steps ({name}, four frames each)")
-    axes.set_ylabel("return, mean of 100 games")
+    axes.set_ylabel(shows)
     axes.set_title(title, loc="left", fontsize=10, color=GREY)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

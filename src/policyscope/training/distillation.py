@@ -174,6 +174,7 @@ def train(recipe: Distillation, run: Run) -> None:
             observations = torch.from_numpy(games.observations)
             log_policy, value = taught(teacher, observations, compute, recipe.temperature)
             mine = own(observations[:, -recipe.frames :], torch.from_numpy(games.age))
+            run.watch(mine)
             theirs = act(log_policy, "policy" in teacher.streams, recipe.epsilon, rng)
             chosen = act(mine, samples, recipe.epsilon, rng)
             share = recipe.teacher_acts * max(0.0, 1 - 2 * run.fraction)

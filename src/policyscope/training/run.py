@@ -221,13 +221,15 @@ class Run:
             TrainingError: One is not.
         """
         if not all(bool(torch.isfinite(value).all()) for value in values):
-            kept = self._restored["agent"] if self._restored else None
-            newest = max((self.folder / "checkpoints").glob("agent-*"), default=kept)
-            last = f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
             raise TrainingError(
-                f"the loss is not a number any more at step {self.step:,}; {last}. "
+                f"the loss is not a number any more at step {self.step:,}; {self.last_good()}. "
                 "A smaller --learning-rate or --max-grad-norm may help"
             )
+
+    def last_good(self) -> str:
+        """Where a run that failed can go on, in words."""
+        newest = max((self.folder / "checkpoints").glob("agent-*"), default=None)
+        return f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
 
     def look(self, network: nn.Module, games: Games, protocol: Protocol) -> None:
         """Measures what the network looks at, if it is time to; to be called after each step of the games.
