@@ -80,7 +80,8 @@ class Distillation(Recipe):
         yield "batch", self.batch >= 1 and self.batch % self.stretch == 0, f"a multiple of --stretch = {self.stretch}"
         yield "sweeps", self.sweeps >= 1, "at least 1"
         yield "updates", self.updates >= 1, "at least 1"
-        yield "learn_after", self.learn_after >= self.batch, f"at least --batch = {self.batch}"
+        known = max(self.batch, self.games * (1 + self.stretch))
+        yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and whole stretches"
         yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
         yield "teacher_acts", 0 <= self.teacher_acts <= 1, "a share between 0 and 1"
         yield "temperature", self.temperature > 0, "above 0"

@@ -58,7 +58,7 @@ RECIPES: dict[str, Recipe] = {
     "distil": Distillation(),
     # The agents of the zoo, as they were trained
     "breakout-dddqn": ValueLearning(game="breakout"),
-    "seaquest-split-attention": RecurrentValue(game="seaquest", steps=250_000),
+    "seaquest-split-attention": RecurrentValue(game="seaquest", steps=250_000, updates=2, replay=300_000),
     "breakout-a3c": ActorCritic(game="breakout", steps=3_500_000, epochs=3),
     "seaquest-a3c": ActorCritic(game="seaquest", steps=3_500_000, epochs=3),
     "seaquest-dddqn": ValueLearning(game="seaquest"),

@@ -73,7 +73,8 @@ class RecurrentValue(Recipe):
         yield "batch", self.batch >= 1 and self.batch % self.stretch == 0, f"a multiple of --stretch = {self.stretch}"
         yield "sweeps", self.sweeps >= 1, "at least 1"
         yield "updates", self.updates >= 1, "at least 1"
-        yield "learn_after", self.learn_after >= self.batch, f"at least --batch = {self.batch}"
+        known = max(self.batch, self.games * (self.n_step + self.stretch))
+        yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and stretches with their returns"
         yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
         yield "target_every", self.target_every >= 1, "at least 1"
         yield "epsilon_start", 0 <= self.epsilon_start <= 1, "a chance between 0 and 1"

@@ -135,12 +135,25 @@ class Replay:
             size: How many.
             rng: What chance they are drawn by.
         """
+        rows, games = self._by_priority(size, rng) if self.priority else self._evenly(size, rng)
+        chance = self._priorities[rows, games]
+        weights = (chance.min() / chance) ** self.correction
+        return self._batch(rows, games, weights, True)
+
+    def _by_priority(self, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
         cumulative = np.cumsum(self._priorities.ravel(), dtype=np.float64)
         flat = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        rows, games = np.divmod(np.minimum(flat, cumulative.size - 1), self.games)
-        chance = self._priorities[rows, games] / cumulative[-1]
-        weights = (chance.min() / np.maximum(chance, 1e-12)) ** self.correction
-        return self._batch(rows, games, weights, True)
+        # Rounding may end a search beyond the last state, or on one that is not drawable.
+        flat = np.minimum(flat, np.flatnonzero(self._priorities.ravel())[-1])
+        rows, games = np.divmod(flat, self.games)
+        return rows, games
+
+    def _evenly(self, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        found = np.zeros((0, 2), np.int64)
+        while len(found) < size:
+            drawn = rng.integers(0, (min(self._count, self.length), self.games), (2 * size, 2))
+            found = np.concatenate([found, drawn[self._priorities[drawn[:, 0], drawn[:, 1]] > 0]])
+        return found[:size, 0], found[:size, 1]
 
     def draw_stretches(self, count: int, states: int, rng: np.random.Generator) -> Stretches:
         """Draws states in a row, uniformly.

@@ -65,7 +65,8 @@ class ValueLearning(Recipe):
         yield "n_step", 1 <= self.n_step <= 50, "between 1 and 50"
         yield "batch", self.batch >= 1, "at least 1"
         yield "updates", self.updates >= 1, "at least 1"
-        yield "learn_after", self.learn_after >= self.batch, f"at least --batch = {self.batch}"
+        known = max(self.batch, self.games * (self.n_step + 1))
+        yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and returns of --n-step steps"
         yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
         yield "target_every", self.target_every >= 1, "at least 1"
         yield "epsilon_start", 0 <= self.epsilon_start <= 1, "a chance between 0 and 1"
