@@ -1,9 +1,9 @@
 """How maps and screens travel to the page: a byte a value, screens as lossless sheets.
 
-A map's values are stored as signed square roots: byte = round(127 sign(x) sqrt(|x| / scale)), with a scale per state, its
-largest absolute value. Maps have heavy tails (the largest value is often ten times the 99.5th percentile, which is what
-is shown at full colour), and roots keep 40 of 127 levels below a tenth of the scale where an even division keeps 13.
-The page turns bytes back through a table of 256 entries, so that costs it nothing.
+A map's values are stored as signed square roots: byte = round(127 sign(x) sqrt(|x| / scale)), with a scale per state,
+its largest absolute value. Maps have heavy tails (the largest value is often ten times the 99.5th percentile, which is
+what is shown at full colour), and roots keep 40 of 127 levels below a tenth of the scale where an even division keeps
+13. The page turns bytes back through a table of 256 entries, so that costs it nothing.
 """
 
 from __future__ import annotations
