@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from policyscope.training.games import Games
-from policyscope.training.recipe import Recipe
+from policyscope.training.recipe import Exploring
 from policyscope.training.run import Run, named
 from policyscope.training.value import greedy
 
@@ -24,7 +24,7 @@ HOW = "value learning from what many games side by side just did, without replay
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParallelValue(Recipe):
+class ParallelValue(Exploring):
     """PQN: Q-learning on lambda returns."""
 
     network: Literal["dqn", "dueling_dqn"] = "dueling_dqn"
@@ -42,10 +42,7 @@ class ParallelValue(Recipe):
     """Lambda of the returns: 0 looks one step ahead, 1 to the end."""
     target_every: int = 0
     """Gradient steps between copies into a target network; 0 does without one."""
-    epsilon_start: float = 1.0
-    epsilon_end: float = 0.01
     epsilon_steps: int = 500_000
-    """Steps over which the chance of a random action falls."""
 
     def rules(self) -> Iterable[tuple[str, bool, str]]:
         """What must hold of the values."""
@@ -56,14 +53,6 @@ class ParallelValue(Recipe):
         yield "batch", 1 <= self.batch <= states, f"between 1 and games x length = {states}"
         yield "trace", 0 <= self.trace <= 1, "between 0 and 1"
         yield "target_every", self.target_every >= 0, "0 for none, or more"
-        yield "epsilon_start", 0 <= self.epsilon_start <= 1, "a chance between 0 and 1"
-        yield "epsilon_end", 0 <= self.epsilon_end <= self.epsilon_start, "between 0 and --epsilon-start"
-        yield "epsilon_steps", self.epsilon_steps >= 1, "at least 1"
-
-    def epsilon(self, step: int) -> float:
-        """Chance of a random action."""
-        fallen = min(step / self.epsilon_steps, 1.0)
-        return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * fallen
 
 
 def lambda_returns(rewards: Tensor, ends: Tensor, best: Tensor, gamma: float, trace: float) -> Tensor:

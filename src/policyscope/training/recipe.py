@@ -49,3 +49,25 @@ class Recipe:
     def values(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exploring(Recipe):
+    """A recipe whose agent takes random actions, fewer and fewer."""
+
+    epsilon_start: float = 1.0
+    epsilon_end: float = 0.01
+    epsilon_steps: int = 200_000
+    """Steps over which the chance of a random action falls."""
+
+    def rules(self) -> Iterable[tuple[str, bool, str]]:
+        """What must hold of the values."""
+        yield from super().rules()
+        yield "epsilon_start", 0 <= self.epsilon_start <= 1, "a chance between 0 and 1"
+        yield "epsilon_end", 0 <= self.epsilon_end <= self.epsilon_start, "between 0 and --epsilon-start"
+        yield "epsilon_steps", self.epsilon_steps >= 1, "at least 1"
+
+    def epsilon(self, step: int) -> float:
+        """Chance of a random action."""
+        fallen = min(step / self.epsilon_steps, 1.0)
+        return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * fallen

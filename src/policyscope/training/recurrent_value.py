@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from policyscope.training.games import Games, as_sequence
-from policyscope.training.recipe import Recipe
+from policyscope.training.recipe import Exploring
 from policyscope.training.replay import Replay
 from policyscope.training.run import Run, named
 from policyscope.training.value import greedy, q_error
@@ -27,7 +27,7 @@ HOW = "recurrent double Q-learning from replay on windows of frames, many games 
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentValue(Recipe):
+class RecurrentValue(Exploring):
     """The paper's DDDRQN with attention, its learning rate, exploration and memory."""
 
     network: Literal["split_attention_drqn", "shared_attention_drqn", "mislinked_drqn", "wrongly_merged_drqn"] = (
@@ -56,7 +56,6 @@ class RecurrentValue(Recipe):
     """Steps before the first gradient step (the paper's: 50,000)."""
     target_every: int = 250
     """Gradient steps between copies into the target network."""
-    epsilon_start: float = 1.0
     epsilon_end: float = 0.05
     epsilon_steps: int = 1_000_000
     """Steps over which the chance of a random action falls; the paper's, so that an early agent still explores."""
@@ -77,15 +76,7 @@ class RecurrentValue(Recipe):
         yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and stretches with their returns"
         yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
         yield "target_every", self.target_every >= 1, "at least 1"
-        yield "epsilon_start", 0 <= self.epsilon_start <= 1, "a chance between 0 and 1"
-        yield "epsilon_end", 0 <= self.epsilon_end <= self.epsilon_start, "between 0 and --epsilon-start"
-        yield "epsilon_steps", self.epsilon_steps >= 1, "at least 1"
         yield "acts_with", 0 <= self.acts_with <= 1, "a chance between 0 and 1"
-
-    def epsilon(self, step: int) -> float:
-        """Chance of a random action."""
-        fallen = min(step / self.epsilon_steps, 1.0)
-        return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * fallen
 
 
 def q_of(network: nn.Module, seen: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from policyscope.training.games import Games
-from policyscope.training.recipe import Recipe
+from policyscope.training.recipe import Exploring
 from policyscope.training.replay import Batch, Replay
 from policyscope.training.run import Run, named
 
@@ -27,7 +27,7 @@ HOW = "value learning from replay, many games side by side in one process"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueLearning(Recipe):
+class ValueLearning(Exploring):
     """DQN and what came after it."""
 
     network: Literal["dqn", "dueling_dqn", "categorical_dqn", "misstacked_dueling_dqn"] = "dueling_dqn"
@@ -49,10 +49,6 @@ class ValueLearning(Recipe):
     """Steps before the first gradient step (also after --resume, which fills the replay anew)."""
     target_every: int = 250
     """Gradient steps between copies into the target network."""
-    epsilon_start: float = 1.0
-    epsilon_end: float = 0.01
-    epsilon_steps: int = 200_000
-    """Steps over which the chance of a random action falls."""
     priority: float = 0.0
     """Power of prioritised replay (Schaul et al., 2016); 0 draws uniformly."""
     support: float = 10.0
@@ -69,16 +65,8 @@ class ValueLearning(Recipe):
         yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and returns of --n-step steps"
         yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
         yield "target_every", self.target_every >= 1, "at least 1"
-        yield "epsilon_start", 0 <= self.epsilon_start <= 1, "a chance between 0 and 1"
-        yield "epsilon_end", 0 <= self.epsilon_end <= self.epsilon_start, "between 0 and --epsilon-start"
-        yield "epsilon_steps", self.epsilon_steps >= 1, "at least 1"
         yield "priority", 0 <= self.priority <= 1, "between 0 and 1"
         yield "support", self.support > 0, "above 0"
-
-    def epsilon(self, step: int) -> float:
-        """Chance of a random action."""
-        fallen = min(step / self.epsilon_steps, 1.0)
-        return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * fallen
 
     def options(self) -> dict[str, float]:
         """What the network is built with, beside its actions."""
