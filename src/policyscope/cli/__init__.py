@@ -10,7 +10,7 @@ from typing import Any
 import tyro
 
 from policyscope.cli.explain import Explain, explain_command
-from policyscope.cli.failures import TERMINATED, described
+from policyscope.cli.failures import TERMINATED, Told, described
 from policyscope.cli.play import Play, play_command
 from policyscope.cli.render import Render, render_command
 from policyscope.cli.terminal import PROGRAM, command_line
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             next(run for made, run in COMMANDS.values() if isinstance(options, made))(options)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        if isinstance(error, SystemExit) and error.code != TERMINATED:  # the parser's own way to end
+        # The parser's own way to end, and a command's that has said why.
+        if isinstance(error, Told) or (isinstance(error, SystemExit) and error.code != TERMINATED):
             raise
         if "--debug" in words:
             traceback.print_exc()

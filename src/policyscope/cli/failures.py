@@ -15,6 +15,10 @@ USERS_MISTAKE, OUR_MISTAKE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 LONGEST = 400
 
 
+class Told(SystemExit):
+    """An end with a status, of which the command has said all there is to say."""
+
+
 def described(error: BaseException, options: Any = None) -> tuple[str, int]:
     """One line for the user, and the exit status.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from policyscope.cli.failures import Told
 from policyscope.cli.options import Flag, shown
 from policyscope.cli.terminal import command, console
 from policyscope.errors import RecipeError
@@ -75,7 +76,7 @@ def train_command(options: Any) -> None:
         console.print(
             f"stopped at {run.step:,} steps; go on with the same command and --resume", highlight=False, markup=False
         )
-        raise SystemExit(128 + run.stopped)
+        raise Told(128 + run.stopped)
     console.print(f"{run.step:,} steps; see: policyscope explain {run.folder}/agent.safetensors", highlight=False)
 
 
