@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -34,11 +35,7 @@ class Explainer:
 
     def __init__(self, agent: Agent, episode: Episode) -> None:
         self.agent, self.episode = agent, episode
-        if tuple(episode.observations.shape[1:]) != tuple(agent.protocol.observation_shape):
-            raise ProtocolError(
-                f"the episode's observations have shape {tuple(episode.observations.shape[1:])}, the agent's protocol "
-                f"makes {tuple(agent.protocol.observation_shape)}: explain it with the agent that it was played by"
-            )
+        self._check_shape()
         with differentiating():
             probe = self._trace(np.arange(1), 1 if agent.memory_size else 0, False, ())
             stream = targets.stream_of(probe.outputs, None)
@@ -47,6 +44,25 @@ class Explainer:
         self.weighted_layers = [calls[0].name for calls in full_grad.spatial_layers(probe)]
         self.size = probe.image_size
         self.completeness = float((terms.remainder.abs() / terms.target.abs().clamp(min=1e-12)).item())
+
+    def with_episode(self, episode: Episode) -> Explainer:
+        """The same for another episode, or for one that has grown: what is known of the network is kept.
+
+        Raises:
+            ProtocolError: Its observations are not those that the agent sees.
+        """
+        other = copy(self)
+        other.episode = episode
+        other._check_shape()
+        return other
+
+    def _check_shape(self) -> None:
+        shape, wanted = tuple(self.episode.observations.shape[1:]), tuple(self.agent.protocol.observation_shape)
+        if shape != wanted:
+            raise ProtocolError(
+                f"the episode's observations have shape {shape}, the agent's protocol makes {wanted}: explain it with "
+                "the agent that it was played by"
+            )
 
     def run(self, request: Request, batches: Iterable[slice]) -> Iterator[dict[str, Array]]:
         """Yields, for each batch of rows, column name -> (rows, …)."""
