@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policyscope.agents.networks import build
 from policyscope.training.compute import Compute
 from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Recipe
 from policyscope.training.rollout import Rollout, Stacked, View, Windowed
-from policyscope.training.run import Run, named
+from policyscope.training.run import Run
 
 Objective = Literal["ppo", "a2c"]
 
@@ -133,7 +133,7 @@ def make_network(recipe: ActorCritic, actions: int) -> nn.Module:
     options = {"hidden": recipe.hidden} if recipe.hidden else {}
     if not recipe.recurrent:
         options |= {"channels": recipe.stack, "last_stride": recipe.last_stride}
-    network = named(recipe.network, actions=actions, **options)
+    network = build(recipe.network, actions=actions, **options)
     initialise(network)
     return network
 
@@ -175,37 +175,18 @@ def train(recipe: ActorCritic, run: Run) -> None:
 
     while run.going():
         for step in range(recipe.length):
-            with torch.no_grad():
-                streams = view.act(step, games)
-            log_policy = streams["policy"].log_softmax(dim=1)
-            run.watch(log_policy)
-            actions = torch.multinomial(log_policy.exp(), 1)
-            turn = games.step(actions.squeeze(1).cpu().numpy())
-            rollout.actions[step] = actions.squeeze(1)
-            rollout.log_chances[step] = log_policy.gather(1, actions).squeeze(1)
-            rollout.values[step] = streams["value"].squeeze(1)
-            rollout.rewards[step] = torch.from_numpy(turn.rewards)
-            rollout.ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
+            rollout.play(step, view, games, run.watch)
             run.step += recipe.games
             run.look(network, games, protocol)
 
-        with torch.no_grad():
-            last = view.last(games)["value"].squeeze(1).cpu()
-        advantage = rollout.advantages(last, recipe.gamma, recipe.trace)
-        states = {
-            "actions": rollout.actions,
-            "log_chances": rollout.log_chances,
-            "advantages": advantage,
-            "returns": advantage + rollout.values,
-        }
-        states = {name: value.flatten() for name, value in states.items()}
+        lessons = rollout.lessons(view, games, recipe.gamma, recipe.trace)
         if recipe.decay:
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 - run.fraction)
 
         seen: list[dict[str, Tensor]] = []
         for _ in range(recipe.epochs):
             for rows, streams in view.batches():
-                batch = {name: value[rows].to(compute.device) for name, value in states.items()}
+                batch = {name: value[rows].to(compute.device) for name, value in lessons.items()}
                 loss, numbers = losses(streams, batch, recipe)
                 optimiser.zero_grad()
                 loss.backward()

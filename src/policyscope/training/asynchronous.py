@@ -22,7 +22,7 @@ from policyscope.training.actor_critic import ActorCritic, losses, make_network,
 from policyscope.training.compute import Compute
 from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Recipe
-from policyscope.training.rollout import Rollout, View
+from policyscope.training.rollout import Rollout
 from policyscope.training.run import Run
 from policyscope.training.shared_memory import SharedRMSprop, share, shared_adam
 from policyscope.training.workers import Post, WorkerError, Workers
@@ -101,30 +101,14 @@ def make_optimiser(recipe: AsynchronousActorCritic, network: nn.Module) -> torch
     return shared_adam(network.parameters(), recipe.learning_rate, recipe.eps)
 
 
-def play(view: View, games: Games, rollout: Rollout) -> Tensor:
-    """Plays a rollout's steps by chance, as the policy says.
-
-    Returns:
-        Values (N,) of the states after it.
+def check(log_policy: Tensor) -> None:
+    """Makes sure that a policy can be drawn from.
 
     Raises:
-        FloatingPointError: The policy is no number any more.
+        FloatingPointError: It is no number any more.
     """
-    for step in range(len(rollout.actions)):
-        with torch.no_grad():
-            streams = view.act(step, games)
-        log_policy = streams["policy"].log_softmax(dim=1)
-        if not log_policy.isfinite().all():
-            raise FloatingPointError
-        actions = torch.multinomial(log_policy.exp(), 1)
-        turn = games.step(actions.squeeze(1).numpy())
-        rollout.actions[step] = actions.squeeze(1)
-        rollout.log_chances[step] = log_policy.gather(1, actions).squeeze(1)
-        rollout.values[step] = streams["value"].squeeze(1)
-        rollout.rewards[step] = torch.from_numpy(turn.rewards)
-        rollout.ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
-    with torch.no_grad():
-        return view.last(games)["value"].squeeze(1)
+    if not log_policy.isfinite().all():
+        raise FloatingPointError
 
 
 class Player:
@@ -172,18 +156,13 @@ class Player:
                 own.copy_(theirs)
         rollout = self.rollout
         try:
-            last = play(self.view, self.games, rollout)
+            for step in range(self._recipe.length):
+                rollout.play(step, self.view, self.games, check)
         except FloatingPointError:  # another worker's update went too far
             return dict.fromkeys(SHOWN, math.nan)
-        advantages = rollout.advantages(last, self._recipe.gamma, self._recipe.trace)
-        states = {
-            "actions": rollout.actions,
-            "log_chances": rollout.log_chances,
-            "advantages": advantages,
-            "returns": advantages + rollout.values,
-        }
+        lessons = rollout.lessons(self.view, self.games, self._recipe.gamma, self._recipe.trace)
         ((rows, streams),) = self.view.batches()
-        batch = {name: value.flatten()[rows] for name, value in states.items()}
+        batch = {name: value[rows] for name, value in lessons.items()}
         loss, numbers = losses(streams, batch, self._recipe)
         self.network.zero_grad()
         loss.backward()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from policyscope.errors import RecipeError
 
 Precision = Literal["auto", "bfloat16", "float32"]
+Streams = dict[str, Tensor]
 
 
 class Compute:
@@ -61,6 +62,11 @@ class Compute:
     def adam(self, network: nn.Module, learning_rate: float, eps: float = 1e-5) -> torch.optim.Adam:
         """Adam over a network's weights."""
         return torch.optim.Adam(network.parameters(), learning_rate, eps=eps, fused=True)
+
+
+def floats(streams: Streams) -> Streams:
+    """What a network said in 16 bits, in 32."""
+    return {name: value.float() for name, value in streams.items()}
 
 
 def _multiplies_in_16_bits(device: torch.device) -> bool:

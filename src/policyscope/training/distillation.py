@@ -17,16 +17,17 @@ from torch import Tensor, nn
 
 from policyscope.agents.agent import Agent
 from policyscope.agents.loading import load_agent
+from policyscope.agents.networks import build
 from policyscope.errors import RecipeError
 from policyscope.training.actor_critic import initialise
-from policyscope.training.compute import Compute
+from policyscope.training.compute import Compute, Streams, floats
 from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Recipe
 from policyscope.training.replay import Batch, Replay, Stretches
-from policyscope.training.run import Run, named
+from policyscope.training.run import Run
+from policyscope.training.value import greedy
 from policyscope.training.windows import Memory, encode, windows
 
-Streams = dict[str, Tensor]
 Student = Literal[
     "dqn",
     "dueling_dqn",
@@ -167,7 +168,7 @@ def train(recipe: Distillation, run: Run) -> None:
                 streams = network.from_features(memory(observations, age))  # type: ignore[operator]
             else:
                 streams = network(compute.inputs(observations))
-        return opinion({name: value.float() for name, value in streams.items()}, recipe.temperature)[0]
+        return opinion(floats(streams), recipe.temperature)[0]
 
     while run.going():
         memory.forget()
@@ -205,8 +206,7 @@ def train(recipe: Distillation, run: Run) -> None:
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 - run.fraction)
             run.watch(losses[-1])
 
-        loss_mean = float(torch.stack(list(losses)).mean()) if losses else float("nan")
-        run.report(games.score(), games.count, loss=loss_mean, teacher_acts=share)
+        run.report(games.score(), games.count, loss=losses, teacher_acts=share)
         run.save(network, optimiser, protocol, policy)
 
     run.save(network, optimiser, protocol, policy, now=True)
@@ -216,7 +216,7 @@ def train(recipe: Distillation, run: Run) -> None:
 def student(recipe: Distillation, actions: int) -> nn.Module:
     """The student's network, new."""
     options = {"hidden": recipe.hidden} if recipe.hidden else {}
-    network = named(recipe.network, actions=actions, **options)
+    network = build(recipe.network, actions=actions, **options)
     if recipe.network.endswith("actor_critic"):
         initialise(network)
     return network
@@ -252,7 +252,7 @@ def taught(teacher: Agent, observations: Tensor, compute: Compute, temperature: 
         seen = seen[:, :, None]
     with torch.no_grad(), compute.autocast():
         streams = teacher.read(teacher.network(compute.inputs(seen)))
-    return opinion({name: value.float() for name, value in streams.items()}, temperature)
+    return opinion(floats(streams), temperature)
 
 
 def act(
@@ -261,15 +261,14 @@ def act(
     """Actions (N,): sampled from a policy (N, A), or its best but for a chance of epsilon."""
     if sampled:
         return torch.multinomial(log_policy.exp(), 1).squeeze(1).cpu().numpy()
-    best = log_policy.argmax(dim=1).cpu().numpy()
-    return np.where(rng.random(len(best)) < epsilon, rng.integers(0, log_policy.shape[1], len(best)), best)
+    return greedy(log_policy, epsilon, rng)
 
 
 def of_stacks(network: nn.Module, batch: Batch, compute: Compute) -> Streams:
     """A feed-forward student's streams."""
     with compute.autocast():
         streams = network(compute.inputs(batch.observations))
-    return {name: value.float() for name, value in streams.items()}
+    return floats(streams)
 
 
 def of_windows(network: nn.Module, drawn: Stretches, recipe: Distillation, compute: Compute) -> Streams:
@@ -279,4 +278,4 @@ def of_windows(network: nn.Module, drawn: Stretches, recipe: Distillation, compu
         features, blank = encode(network, drawn.frames[:, : size - 1 + states], compute)
         seen = windows(features, blank, drawn.age[:, :states], size)
         streams = network.from_features(seen.flatten(0, 1))  # type: ignore[operator]
-    return {name: value.float() for name, value in streams.items()}
+    return floats(streams)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from ale_py import AtariVectorEnv
 
 from policyscope.agents.presets import game_name, preset
 from policyscope.agents.protocol import Protocol
+from policyscope.storage import Array
 from policyscope.training.recipe import Recipe
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -41,17 +39,15 @@ class Games:
         count: Games finished.
     """
 
-    def __init__(self, recipe: Recipe, stack: int = 4, *, seed: int, threads: int = 1, frame_skip: int = 4) -> None:
-        self.protocol = replace(
-            preset("ale-vector", recipe.game), stack=stack, sticky=recipe.sticky, frame_skip=frame_skip
-        )
+    def __init__(self, recipe: Recipe, stack: int = 4, *, seed: int, threads: int = 1) -> None:
+        self.protocol = replace(preset("ale-vector", recipe.game), stack=stack, sticky=recipe.sticky)
         # With `episodic_life` ale-py resets the whole game at each lost life; here only the return ends.
         self._env = AtariVectorEnv(
             game_name(recipe.game),
             num_envs=recipe.games,
             num_threads=threads,
             stack_num=stack,
-            frameskip=frame_skip,
+            frameskip=4,
             repeat_action_probability=recipe.sticky,
             use_fire_reset=False,
             life_loss_info=True,

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policyscope.agents.networks import build
 from policyscope.training.games import Games
 from policyscope.training.recipe import Exploring
-from policyscope.training.run import Run, named
+from policyscope.training.run import Run
 from policyscope.training.value import greedy
 
 HOW = "value learning from what many games side by side just did, without replay (PQN), one process"
@@ -88,7 +89,7 @@ def train(recipe: ParallelValue, run: Run) -> None:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     games = Games(recipe, seed=seed, threads=run.options.threads)
-    network = named(recipe.network, actions=games.actions, layer_norm=recipe.layer_norm)
+    network = build(recipe.network, actions=games.actions, layer_norm=recipe.layer_norm)
     compute.place(network)
     optimiser = torch.optim.RAdam(network.parameters(), recipe.learning_rate, foreach=True)
     run.restore(network, optimiser)
@@ -143,8 +144,7 @@ def train(recipe: ParallelValue, run: Run) -> None:
                 if recipe.target_every and updates % recipe.target_every == 0:
                     target.load_state_dict(network.state_dict())
         run.watch(losses[-1])
-        mean = float(torch.stack(losses).mean())
-        run.report(games.score(), games.count, loss=mean, q=float(best.mean()), epsilon=recipe.epsilon(run.step))
+        run.report(games.score(), games.count, loss=losses, q=float(best.mean()), epsilon=recipe.epsilon(run.step))
         run.save(network, optimiser, games.protocol, policy)
 
     run.save(network, optimiser, games.protocol, policy, now=True)

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policyscope.agents.networks import build
 from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Exploring
 from policyscope.training.replay import Replay
-from policyscope.training.run import Run, named
+from policyscope.training.run import Run
 from policyscope.training.value import greedy, q_error
 from policyscope.training.windows import Memory, encode, windows
 
@@ -80,8 +81,8 @@ class RecurrentValue(Exploring):
 
 
 def q_of(network: nn.Module, seen: Tensor) -> Tensor:
-    """Q (R K, A) of windows (R, K, size, hidden)."""
-    q: Tensor = network.from_features(seen.flatten(0, 1))["q"]  # type: ignore[operator]
+    """Q (states, A) of windows (…, size, hidden), the states one after the other."""
+    q: Tensor = network.from_features(seen.flatten(0, -3))["q"]  # type: ignore[operator]
     return q.float()
 
 
@@ -97,7 +98,7 @@ def train(recipe: RecurrentValue, run: Run) -> None:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     games = Games(recipe, recipe.window, seed=seed, threads=run.options.threads)
-    network = compute.place(named(recipe.network, actions=games.actions, hidden=recipe.hidden))
+    network = compute.place(build(recipe.network, actions=games.actions, hidden=recipe.hidden))
     optimiser = compute.adam(network, recipe.learning_rate)
     run.restore(network, optimiser)
     target = copy.deepcopy(network).requires_grad_(False)
@@ -112,7 +113,7 @@ def train(recipe: RecurrentValue, run: Run) -> None:
         for _ in range(recipe.sweeps):
             with torch.no_grad(), compute.autocast():
                 seen = memory(torch.from_numpy(games.observations), torch.from_numpy(games.age))
-                q = network.from_features(seen)["q"].float()  # type: ignore[operator]
+                q = q_of(network, seen)
             actions = greedy(q, recipe.epsilon(run.step), rng)
             frames, age = games.observations[:, -1].copy(), games.age
             turn = games.step(actions)
@@ -149,8 +150,8 @@ def train(recipe: RecurrentValue, run: Run) -> None:
         run.report(
             games.score(),
             games.count,
-            loss=float(torch.stack(list(losses)).mean()) if losses else float("nan"),
-            q=float(torch.stack(list(values)).mean()) if values else float("nan"),
+            loss=losses,
+            q=values,
             epsilon=recipe.epsilon(run.step),
         )
         run.save(network, optimiser, protocol, policy)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from policyscope.training.compute import Compute
+from policyscope.training.compute import Compute, Streams, floats
 from policyscope.training.games import Games
 from policyscope.training.windows import Memory, encode, windows
-
-Streams = dict[str, Tensor]
 
 
 @dataclass
@@ -30,6 +29,50 @@ class Rollout:
     def empty(cls, length: int, games: int) -> Rollout:
         """Room for one."""
         return cls(torch.zeros(length, games, dtype=torch.int64), *(torch.zeros(length, games) for _ in range(4)))
+
+    def play(self, step: int, view: View, games: Games, check: Callable[[Tensor], None]) -> None:
+        """Plays one step by chance, as the policy says.
+
+        Args:
+            step: Which of the rollout's.
+            view: How the network sees the games.
+            games: What is played.
+            check: Called with the log of the policy (N, A) before an action is drawn from it; may raise.
+        """
+        with torch.no_grad():
+            streams = view.act(step, games)
+        log_policy = streams["policy"].log_softmax(dim=1)
+        check(log_policy)
+        actions = torch.multinomial(log_policy.exp(), 1)
+        turn = games.step(actions.squeeze(1).cpu().numpy())
+        self.actions[step] = actions.squeeze(1)
+        self.log_chances[step] = log_policy.gather(1, actions).squeeze(1)
+        self.values[step] = streams["value"].squeeze(1)
+        self.rewards[step] = torch.from_numpy(turn.rewards)
+        self.ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
+
+    def lessons(self, view: View, games: Games, gamma: float, trace: float) -> Streams:
+        """What is learnt from the steps once all are played, each (T x N,).
+
+        Args:
+            view: How the network sees the games.
+            games: What was played.
+            gamma: Discount.
+            trace: Lambda.
+
+        Returns:
+            ``actions``, ``log_chances`` when they were taken, ``advantages`` and ``returns``.
+        """
+        with torch.no_grad():
+            last = view.last(games)["value"].squeeze(1).cpu()
+        advantages = self.advantages(last, gamma, trace)
+        found = {
+            "actions": self.actions,
+            "log_chances": self.log_chances,
+            "advantages": advantages,
+            "returns": advantages + self.values,
+        }
+        return {name: value.flatten() for name, value in found.items()}
 
     def advantages(self, last: Tensor, gamma: float, trace: float) -> Tensor:
         """Generalised advantage estimates (Schulman et al., 2016, Eq. 16), cut where a life or a game ends.
@@ -85,7 +128,7 @@ class Stacked:
 
     def _forward(self, observations: Tensor) -> Streams:
         with self._compute.autocast():
-            return _floats(self._network(self._compute.inputs(observations)))
+            return floats(self._network(self._compute.inputs(observations)))
 
     def act(self, step: int, games: Games) -> Streams:
         """See :class:`View`."""
@@ -140,7 +183,7 @@ class Windowed:
 
     def _streams(self, memory: Memory, observations: Tensor, age: Tensor) -> Streams:
         with self._compute.autocast():
-            return _floats(self._network.from_features(memory(observations, age)))  # type: ignore[operator]
+            return floats(self._network.from_features(memory(observations, age)))  # type: ignore[operator]
 
     def batches(self) -> Iterator[tuple[Tensor, Streams]]:
         """See :class:`View`."""
@@ -149,9 +192,5 @@ class Windowed:
             with self._compute.autocast():
                 features, blank = encode(self._network, self._frames[games], self._compute)
                 seen = windows(features, blank, self._age[games], self._size).flatten(0, 1)
-                streams = _floats(self._network.from_features(seen))  # type: ignore[operator]
+                streams = floats(self._network.from_features(seen))  # type: ignore[operator]
             yield (games[:, None] + steps).flatten(), streams
-
-
-def _floats(streams: Streams) -> Streams:
-    return {name: value.float() for name, value in streams.items()}

@@ -15,7 +15,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -29,7 +29,6 @@ from torch import Tensor, nn
 from policyscope.agents.agent import Agent
 from policyscope.agents.formats.own import save_agent
 from policyscope.agents.loading import load_agent
-from policyscope.agents.networks import build
 from policyscope.agents.protocol import Protocol
 from policyscope.errors import RunError, TrainingError
 from policyscope.storage import disk_errors, read_json, write_json
@@ -116,7 +115,7 @@ class Run:
             raise RunError(f"{self.folder} holds a run of {told.get('recipe')!r}, not of {self.name!r}")
         before = told.get("values", {})
         for key, value in self.recipe.values().items():
-            if key != "steps" and key in before and before[key] != _jsonable(value):
+            if key != "steps" and key in before and before[key] != value:
                 raise RunError(
                     f"{self.folder} was begun with {key} {before[key]!r}, not {value!r}: "
                     "give the same recipe to --resume, or choose another --out"
@@ -184,7 +183,7 @@ class Run:
             self.folder / "train.json",
             {
                 "recipe": self.name,
-                "values": _jsonable(self.recipe.values()),
+                "values": self.recipe.values(),
                 "command": self.command,
                 "how": self.how,
                 "seed": self.recipe.seed,
@@ -241,22 +240,23 @@ class Run:
         """
         self._watching(self.step, network, games, protocol)
 
-    def report(self, score: float, games: int, **values: float) -> None:
+    def report(self, score: float, games: int, **values: float | Sequence[Tensor]) -> None:
         """Adds a row to the curve, to TensorBoard and to what the terminal shows, if one is due.
 
         Args:
             score: Mean return of the last games.
             games: Games finished.
-            values: More numbers; names with a slash go to TensorBoard alone.
+            values: More numbers, or recent ones whose mean is shown; names with a slash go to TensorBoard alone.
         """
         self._progress.show(self.step, score)
         if self.step < self._next_report:
             return
         self._next_report = self.step + self.options.report_every
-        row = {"step": self.step, "seconds": self.seconds, "games": games, "return": score, **values}
+        numbers = {name: value if isinstance(value, float) else _mean(value) for name, value in values.items()}
+        row = {"step": self.step, "seconds": self.seconds, "games": games, "return": score, **numbers}
         with disk_errors(self.folder):
             self._curve.add({name: value for name, value in row.items() if "/" not in name})
-        self._progress.line(self.step, score, values)
+        self._progress.line(self.step, score, numbers)
         if self._board is not None:
             for name, value in row.items():
                 if name not in ("step", "games") and math.isfinite(value):
@@ -306,9 +306,8 @@ class Run:
                 draw(self.folder / "curve.csv", self.folder / "curve.png", f"{self.name}, {self.recipe.game}")
 
 
-def named(architecture: str, **options: Any) -> nn.Module:
-    """A network that can be saved: ``networks.build``."""
-    return build(architecture, **options)
+def _mean(values: Sequence[Tensor]) -> float:
+    return float(torch.stack(list(values)).mean()) if values else math.nan
 
 
 def _link(source: Path, target: Path) -> None:
@@ -327,11 +326,3 @@ def _board(folder: Path, from_step: int) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=from_step or None)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

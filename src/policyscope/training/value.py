@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policyscope.agents.networks import build
 from policyscope.training.games import Games
 from policyscope.training.recipe import Exploring
 from policyscope.training.replay import Batch, Replay
-from policyscope.training.run import Run, named
+from policyscope.training.run import Run
 
 Forward = Callable[[nn.Module, Tensor], Tensor]
 
@@ -155,7 +156,7 @@ def train(recipe: ValueLearning, run: Run) -> None:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     games = Games(recipe, seed=seed, threads=run.options.threads)
-    network = compute.place(named(recipe.network, actions=games.actions, **recipe.options()))
+    network = compute.place(build(recipe.network, actions=games.actions, **recipe.options()))
     optimiser = compute.adam(network, recipe.learning_rate)
     run.restore(network, optimiser)
     target = copy.deepcopy(network).requires_grad_(False)
@@ -211,8 +212,8 @@ def train(recipe: ValueLearning, run: Run) -> None:
         run.report(
             games.score(),
             games.count,
-            loss=float(torch.stack(list(losses)).mean()) if losses else float("nan"),
-            q=float(torch.stack(list(values)).mean()) if values else float("nan"),
+            loss=losses,
+            q=values,
             epsilon=recipe.epsilon(run.step),
         )
         run.save(network, optimiser, games.protocol, policy)
