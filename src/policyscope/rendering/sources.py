@@ -36,7 +36,7 @@ class Pictures:
             self.shape = (int(sample.shape[1]), int(sample.shape[2]))
             self.placement = (0, 0, *self.shape)
             self.pixel = 1.0
-            self._range = _range(sample)
+            self._range = value_range(sample)
 
     def __getitem__(self, rows: Any) -> Array:
         """(n, H, W, 3) uint8 pictures of the chosen steps."""
@@ -67,7 +67,8 @@ def newest_picture(observations: Array, protocol: Protocol) -> Array:
     return newest if newest.shape[-1] == 3 else np.repeat(newest[..., -1:], 3, axis=-1)
 
 
-def _range(sample: Array) -> tuple[float, float]:
+def value_range(sample: Array) -> tuple[float, float]:
+    """What black and white are in observations: those of bytes, of 0 to 1, or the values that there are."""
     if sample.dtype == np.uint8:
         return 0.0, 255.0
     finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
