@@ -9,18 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 import policyscope as ps
 from policyscope.agents.agent import Agent
-from policyscope.agents.presets import preset
 from policyscope.episodes.episode import Episode
 from policyscope.errors import ProtocolError, RunError, TargetError
 from policyscope.saliency.maps import Panel
 from policyscope.viewer.computing import LONGEST, Computing, check_agents
 
-ACTIONS = ("NOOP", "FIRE", "RIGHT", "LEFT")
 PANELS = [
     Panel("gradient", "q", "taken", None, 0),
     Panel("gradient", "value", "taken", None, 2),
@@ -28,27 +24,6 @@ PANELS = [
     Panel("full_grad", "q", "1", None, None),
     Panel("guided_backprop", "advantage", "contrast", None, "sum"),
 ]
-
-
-class Remembering(nn.Module):
-    """A convolution and a GRU over frames."""
-
-    memory_size = 8
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.gru = nn.Conv2d(1, 4, 8, stride=8), nn.GRUCell(400, 8)
-        self.actor, self.critic = nn.Linear(8, 4), nn.Linear(8, 1)
-
-    def forward(self, inputs, memory):
-        memory = self.gru(torch.relu(self.conv(inputs)).flatten(1), memory)
-        return {"policy": self.actor(memory), "value": self.critic(memory)}, memory
-
-
-@pytest.fixture(scope="module")
-def recurrent() -> Agent:
-    torch.manual_seed(0)
-    return Agent(Remembering().eval(), preset("baby-a3c", "breakout"), ("policy", "value"), ACTIONS, policy="sample")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +161,7 @@ def test_an_agent_that_sees_or_does_something_else_cannot_be_compared(
     with pytest.raises(ProtocolError, match="its actions are NOOP, LEFT"):
         check_agents(duel, replace(duel, actions=("NOOP", "LEFT")), played)
     alone = ps.play(recurrent, steps=3)
-    other = replace(recurrent, network=Remembering().eval())
+    other = replace(recurrent, network=type(recurrent.network)().eval())
     with pytest.raises(ProtocolError, match="it is recurrent"):
         check_agents(recurrent, other, alone)
 
