@@ -26,12 +26,14 @@ from policyscope.viewer.bundle import bundle
 from policyscope.viewer.encoding import LEVELS, pack_maps, pack_pictures
 from policyscope.viewer.inputs import Inputs
 from policyscope.viewer.markers import markers
-from policyscope.viewer.panels import methods, panel_of, told
+from policyscope.viewer.panels import key_of, methods, panel_of, told
 from policyscope.viewer.series import columns
 
 FORMAT = 1
 WINDOW = 32
 """Rows of a bundle: half a chunk of the run's arrays, and few enough to be computed while one waits."""
+
+_FIRST = ("gradient", "guided_backprop", "grad_cam", "g1_grad_cam", "full_grad_pp", "guided_grad_cam")
 
 Compute = Callable[[Panel, str, int, int], Array]
 """(panel, agent, start, stop) -> maps (n, h, w) float32 at the layer's own size."""
@@ -97,6 +99,7 @@ class Document:
         (height, width), pictures = self.inputs.size, self.pictures
         streams = {name: int(episode.streams[name].shape[1]) for name in episode.streams}
         in_time = protocol.layout == "time" or episode.memories is not None
+        stored = self.maps.panels if self.maps else ()
         discrete = episode.actions is None or episode.actions.ndim == 1
         return {
             "format": FORMAT,
@@ -124,10 +127,9 @@ class Document:
             "layers": list(self.layers if self.layers is not None else self.maps.meta["layers"] if self.maps else ()),
             "methods": methods(in_time),
             "selections": list(SELECTIONS),
-            "agents": [
-                {"id": key, "label": label} for key, label in ({"": agent_of(episode)} | dict(self.agents)).items()
-            ],
-            "panels": [told(panel) for panel in (self.maps.panels if self.maps else ())],
+            "agents": [{"id": key, "label": label} for key, label in {"": agent_of(episode), **self.agents}.items()],
+            "panels": [told(panel) for panel in stored],
+            "first": first_panels(stored),
             "palettes": {
                 name: {"positive": palette.positive, "negative": palette.negative, "reach": palette.reach}
                 for name, palette in PALETTES.items()
@@ -195,6 +197,13 @@ class Document:
         if self.compute is None:
             raise RunError(f"the run has no maps of {panel.label} for steps {start} to {stop - 1}")
         return self.compute(panel, agent, start, stop)
+
+
+def first_panels(stored: Sequence[Panel]) -> list[str]:
+    """What is shown at first: the game, and up to five methods, told apart by what they show rather than by family."""
+    by_method = {panel.method: panel for panel in reversed(stored)}
+    order = [*(name for name in _FIRST if name in by_method), *(name for name in by_method if name not in _FIRST)]
+    return ["screen~~~~~", *(key_of(by_method[name]) for name in order[:5])]
 
 
 def packed_panel(maps: Array, size: tuple[int, int], start: int, levels: int = LEVELS) -> bytes:
