@@ -18,11 +18,13 @@ import torch
 from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError
+from policyscope.saliency.columns import BESIDE
+from policyscope.saliency.disagreement import comparisons
 from policyscope.saliency.explainer import Explainer
 from policyscope.saliency.maps import Maps, panel_dicts
 from policyscope.saliency.perturbation import Regions
 from policyscope.saliency.request import Request, make_request
-from policyscope.storage import Array, Columns, read_json
+from policyscope.storage import Array, Columns, read_count, read_json
 
 Progress = Callable[[int, int], None]
 
@@ -121,7 +123,7 @@ def _write(
         try:
             for rows in explainer.run(request, _batches(episode, folder, batch, resume)):
                 if columns is None:
-                    columns = Columns(folder, _specs(rows), meta=_meta(agent, episode, request, explainer))
+                    columns = Columns(folder, _specs(folder, rows), meta=_meta(agent, episode, request, explainer))
                     start = columns.length
                 waiting.append(writer.submit(columns.append, rows))
                 while len(waiting) > 2:
@@ -160,8 +162,14 @@ def _batches(episode: Episode, folder: Path, batch: int, resume: bool) -> Iterat
         start = stop
 
 
-def _specs(rows: dict[str, Array]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    return {name: (value.shape[1:], value.dtype) for name, value in rows.items()}
+def _specs(folder: Path, rows: dict[str, Array]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """The columns to write; what goes along with the maps is left out where an earlier version began without it."""
+    begun = read_count(folder) > 0
+    return {
+        name: (value.shape[1:], value.dtype)
+        for name, value in rows.items()
+        if not (begun and name.startswith(BESIDE) and not (folder / name).is_dir())
+    }
 
 
 def request_fingerprint(agent: Agent, request: Request) -> str:
@@ -183,6 +191,7 @@ def _meta(agent: Agent, episode: Episode, request: Request, explainer: Explainer
         "positive_inputs": request.positive_inputs,
         "regions": asdict(request.regions),
         "notes": list(request.notes),
+        "compared": {c.column: [request.panels.index(p) for p in c.panels] for c in comparisons(request.panels)},
         "completeness": explainer.completeness,
         "agent": agent.fingerprint,
         "fingerprint": request_fingerprint(agent, request),

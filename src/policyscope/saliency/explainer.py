@@ -15,8 +15,11 @@ from torch import Tensor
 from policyscope.agents.agent import Agent, Streams
 from policyscope.episodes.episode import Episode
 from policyscope.errors import ProtocolError, TargetError
-from policyscope.saliency import full_grad, perturbation, plan, targets
-from policyscope.saliency.maps import Panel, map_column, target_column, weights_column
+from policyscope.saliency import full_grad, health, perturbation, plan, targets
+from policyscope.saliency.columns import ALIVE, flow_column, map_column, shares_column, target_column, weights_column
+from policyscope.saliency.disagreement import coarse, comparisons, disagreement
+from policyscope.saliency.lags import by_lag, lag_shares
+from policyscope.saliency.maps import Panel
 from policyscope.saliency.record import differentiating, evaluating, record
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
 from policyscope.saliency.trace import Trace
@@ -70,6 +73,8 @@ class Explainer:
         perturbed_panels = [p for p in request.panels if p.method in plan.PERTURBATION]
         inner = tuple(sorted({p.stream for p in request.panels} & inner_modules(self.agent) - set(self.agent.streams)))
         names = {panel: map_column(request.panels, panel) for panel in request.panels}
+        compared = comparisons(request.panels)
+        grids = {panel: torch.empty(0) for comparison in compared for panel in comparison.panels}
         for batch in batches:
             index = np.arange(batch.start, batch.stop)
             rows: dict[str, Array] = {}
@@ -78,8 +83,16 @@ class Explainer:
                     trace = self._trace(index, request.window, request.positive_inputs, inner)
                     for panel, maps in self._gradient_maps(trace, index, gradient_panels, request, rows):
                         rows[names[panel]] = _numpy(maps)
+                        if panel in grids:
+                            grids[panel] = coarse(maps, self.size)
+                    if self.layer_names:
+                        rows[ALIVE] = _numpy(health.alive(trace, self.layer_names))
             for panel, maps in self._perturbed_maps(index, perturbed_panels, request):
                 rows[names[panel]] = _numpy(maps)
+                if panel in grids:
+                    grids[panel] = coarse(maps, self.size)
+            for comparison in compared:
+                rows[comparison.column] = _numpy(disagreement([grids[panel] for panel in comparison.panels]))
             yield rows
 
     # -- gradient methods ---------------------------------------------------------------------------------------
@@ -91,8 +104,11 @@ class Explainer:
             target = self._target(trace, stream, action, index)
             rows[target_column(stream, action)] = _numpy(target)
             layers = list(dict.fromkeys(p.layer for p in group if p.layer is not None))
+            watched = health.points(trace, self.layer_names)
+            rest: tuple[str | None, ...] = (None,)
             for layer in layers or [*self.layer_names[:1], ""][:1]:
-                here = [p for p in group if p.layer in (layer, None)]
+                here = [p for p in group if p.layer in (layer, *rest)]
+                rest = ()  # what has no layer is explained once
                 computed = plan.compute(
                     trace,
                     target,
@@ -100,6 +116,7 @@ class Explainer:
                     layer,
                     request.variants,
                     other_layers=layers,
+                    points=watched,
                     resize=False,
                 )
                 for panel in here:
@@ -107,6 +124,10 @@ class Explainer:
             for panel in group:
                 if panel.method == "full_grad_pp":
                     rows[weights_column(panel)] = _numpy(self._shares(trace, target, panel, request))
+            if any("standard" in plan.METHODS[p.method].rules for p in group):
+                gradient = trace.gradients(target, "standard").input
+                rows[shares_column(stream, action)] = _numpy(lag_shares(gradient, self.agent))
+                rows[flow_column(stream, action)] = _numpy(health.flow(trace, target, self.layer_names))
             trace.forget(target)
 
     def _shares(self, trace: Trace, target: Tensor, panel: Panel, request: Request) -> Tensor:
@@ -191,20 +212,9 @@ class Explainer:
         in_time = protocol.layout == "time" or self.agent.memory_size > 0
         if panel.method not in INPUT_SHAPED:
             return _pick(maps, maps.shape[1], panel.lag) if in_time and panel.lag is not None else maps
-        if not in_time:
-            return _over_colours(_pick(maps.unflatten(1, (protocol.stack, -1)), protocol.stack, panel.lag))
-        if not self.agent.memory_size:
-            return _over_colours(_pick(maps, maps.shape[1], panel.lag))
-        # Steps of the window, each a stack of frames: a frame is seen in several of them.
-        window, stack = maps.shape[1], protocol.stack
-        by_frame = maps.unflatten(2, (stack, -1)).sum(dim=3)
-        total = [by_frame.new_zeros(())] * window
-        for step in range(window):
-            for place in range(stack):
-                lag = (window - 1 - step) + (stack - 1 - place)
-                if lag < window:
-                    total[window - 1 - lag] = total[window - 1 - lag] + by_frame[:, step, place]
-        return _pick(torch.stack(total, dim=1), window, panel.lag)
+        frames = by_lag(maps, self.agent)
+        seen = maps.shape[1] if in_time else protocol.stack
+        return _over_colours(_pick(frames[:, -seen:], seen, panel.lag))
 
     # -- perturbation methods -----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,18 @@ import torch
 from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError, TargetError
 from policyscope.lazy import ArrayLike, Lazy
+from policyscope.saliency.columns import (
+    ALIVE,
+    disagreement_column,
+    flow_column,
+    shares_column,
+    target_column,
+    weights_column,
+)
+from policyscope.saliency.columns import (
+    map_column as map_column,
+)
+from policyscope.saliency.health import Health
 from policyscope.saliency.resize import to_size
 from policyscope.storage import Array, check_chunks, open_group, read_count, read_json, write_json
 
@@ -186,6 +198,42 @@ class Maps:
         values = np.asarray(self._columns[weights_column(found)])
         return {layer: values[:, i] for i, layer in enumerate(self.meta["weighted_layers"])}
 
+    def lag_shares(self, stream: str | None = None, action: str | None = None) -> Array | None:
+        """How a target's gradient is shared between the frames of the input.
+
+        Args:
+            stream: The explained stream; by default the first panel's.
+            action: The selection in it, as panels have it; by default the stream's first.
+
+        Returns:
+            (N, lags) float32, newest frame first: the share of each in the sum of absolute input gradients, NaN where
+            all are zero. None where no method took the standard gradient, or the maps are an earlier version's.
+        """
+        return self._beside(shares_column(*self._target(stream, action)))
+
+    def health(self, stream: str | None = None, action: str | None = None) -> Health | None:
+        """How alive each layer is, and how large a target's gradients are that pass it; arguments as above.
+
+        Returns:
+            None where no gradient method was asked for, or the maps are an earlier version's.
+        """
+        alive, flow = self._beside(ALIVE), self._beside(flow_column(*self._target(stream, action)))
+        if alive is None and flow is None:
+            return None
+        layers = tuple(self.meta["layers"]) if alive is not None else ()
+        return Health(layers, np.zeros((self._count, 0), np.float32) if alive is None else alive, flow)
+
+    def disagreement(
+        self, stream: str | None = None, action: str | None = None, lag: int | str | None = None
+    ) -> Array | None:
+        """How far the methods disagree on where to look, (N,) float32; see ``saliency/disagreement.py``.
+
+        ``meta["compared"]`` lists the panels by their places in ``panels``; by default the first lag's are compared.
+        """
+        stream, action = self._target(stream, action)
+        lags = [p.lag for p in self.select(stream=stream, action=action) if p.lag is not None]
+        return self._beside(disagreement_column(stream, action, next(iter(lags), None) if lag is None else lag))
+
     def statistics(self, panel: str | Panel) -> Mapping[str, Array]:
         """Per state (N,): ``mean``, ``std``, ``max`` and ``q995`` (the last two of the absolute value).
 
@@ -201,20 +249,18 @@ class Maps:
                 write_json(file, kept)
         return {key: np.asarray(kept[key], dtype=np.float32) for key in STATISTICS}
 
+    def _target(self, stream: str | None, action: str | None) -> tuple[str, str]:
+        """The first explained stream and selection that fit; noise saliency's are of no one action."""
+        found = [p for p in self.panels if stream in (None, p.stream) and action in (None, p.action)]
+        if not found:
+            known = ", ".join(dict.fromkeys(f"{p.stream} {p.action}" for p in self.panels))
+            asked = " ".join(str(word) for word in (stream, action) if word is not None)
+            raise TargetError(f"nothing was explained of {asked!r}; there are: {known}")
+        panel = next((p for p in found if p.method != "noise_saliency"), found[0])
+        return panel.stream, panel.action
 
-def map_column(panels: Sequence[Panel], panel: Panel) -> str:
-    """Where a panel's maps are kept."""
-    return f"map-{panels.index(panel):03d}"
-
-
-def target_column(stream: str, action: str) -> str:
-    """Where the explained scalars of a target are kept."""
-    return f"target-{stream}-{action}"
-
-
-def weights_column(panel: Panel) -> str:
-    """Where FullGrad++'s layer weights of a panel are kept."""
-    return f"weights-{panel.stream}-{panel.action}-{panel.lag or 0}"
+    def _beside(self, column: str) -> Array | None:
+        return np.asarray(self._columns[column]) if column in self._columns else None
 
 
 def _statistics(maps: PanelMaps, block: int = 256) -> dict[str, list[float]]:

@@ -114,6 +114,7 @@ def compute(
     variants: dict[str, str] | None = None,
     *,
     other_layers: Iterable[str | int] = (),
+    points: Iterable[Point] = (),
     resize: bool = True,
 ) -> dict[str, Tensor]:
     """Runs gradient methods on a trace, each needed backward pass once.
@@ -125,6 +126,7 @@ def compute(
         layer: The convolution for the methods that explain one.
         variants: Method -> variant.
         other_layers: Layers that will be asked for next, so that one backward pass serves them all.
+        points: Where else the standard gradient will be asked for, if any method takes it.
         resize: Bring layers' maps to the image's size.
 
     Returns:
@@ -139,7 +141,8 @@ def compute(
     for rule in ("standard", "guided"):
         if any(rule in METHODS[name].rules for name in wanted):
             asked = [METHODS[name] for name in wanted if rule in METHODS[name].rules]
-            trace.gradients(target, rule, _points(trace, asked, [layer, *other_layers]))
+            also = points if rule == "standard" else ()
+            trace.gradients(target, rule, [*_points(trace, asked, [layer, *other_layers]), *also])
     computed: dict[str, Tensor] = {}
     small: dict[str, Tensor] = {}
     # Where the caller's autocast would round the maps.
