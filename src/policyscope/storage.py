@@ -108,6 +108,11 @@ class Columns:
         """Rows that were appended, written or not."""
         return self._first + self._filled
 
+    @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape of a row and type of each array."""
+        return {name: (tuple(buffer.shape[1:]), buffer.dtype) for name, buffer in self._buffers.items()}
+
     def append(self, rows: Mapping[str, Any]) -> None:
         """Adds rows (each array (n, …), the same n) and writes the chunks that they fill."""
         count = len(next(iter(rows.values())))
@@ -131,6 +136,16 @@ class Columns:
         self._filled += 1
         if self._filled == self.chunk:
             self.flush()
+
+    def read(self, name: str, start: int, stop: int) -> Array:
+        """Rows of an array that were appended, written or not, as a copy."""
+        first = self._first
+        parts = []
+        if start < min(stop, first):
+            parts.append(np.asarray(self._arrays[name][start : min(stop, first)]))
+        if stop > first:
+            parts.append(self._buffers[name][max(start - first, 0) : min(stop, self.total) - first].copy())
+        return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else self._buffers[name][:0].copy()
 
     def flush(self, whole_chunks: bool = False) -> None:
         """Writes what waits; the count moves only when all arrays have it."""

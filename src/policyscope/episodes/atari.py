@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,29 @@ class Outcome:
     terminated: bool
     truncated: bool
     game_over: bool
+
+
+@dataclass(frozen=True)
+class GameState:
+    """Where a game is: what it needs to go on from there, as often as one likes. It can be pickled.
+
+    Attributes:
+        emulator: The console's memory, with the chances of its sticky actions.
+        draws: State of the generator of idle frames and frame skips.
+        screens, greys, stack: What pictures and observations are made of.
+        life_lost, lives: What the next step compares with.
+        held: The action that a sticky frame repeats. The emulator keeps it to itself: this is the last one it was
+            told, which is wrong where all of that action's frames were sticky.
+    """
+
+    emulator: Any
+    draws: Mapping[str, Any]
+    screens: Array
+    greys: Array | None
+    stack: Array
+    life_lost: bool
+    lives: int
+    held: int
 
 
 class AtariGame:
@@ -86,6 +112,7 @@ class AtariGame:
         self._random: np.random.Generator = np.random.default_rng(0)
         self._life_lost = False
         self._lives = 0
+        self._held = NOOP
         self.observation: Array = np.zeros(0, np.uint8)
 
     @property
@@ -139,6 +166,42 @@ class AtariGame:
         self._lives = lives
         return Outcome(reward, terminated or self._life_lost, truncated, game_over)
 
+    def state(self) -> GameState:
+        """Where the game is; what happens later does not change it."""
+        return GameState(
+            self._ale.cloneState(include_rng=True),
+            deepcopy(self._random.bit_generator.state),
+            self._screens.copy(),
+            None if self._greys is None else self._greys.copy(),
+            self._stack.copy(),
+            self._life_lost,
+            self._lives,
+            self._held,
+        )
+
+    def restore(self, state: GameState, held: int | None = None) -> None:
+        """Goes back to where this game, or one of the same protocol, was.
+
+        Args:
+            state: Where.
+            held: The action that a sticky frame repeats, if the state's own is not the one.
+        """
+        self._ale.restoreState(state.emulator)
+        self._held = state.held if held is None else held
+        sticky = self.protocol.sticky
+        if 0 < sticky < 1:
+            # A state has everything but the held action, which only acting changes, at the first frame that is not
+            # sticky; the second time, the rest is put back and the action stays.
+            for _ in range(min(1000, math.ceil(math.log(1e-12) / math.log(sticky)))):
+                self._ale.act(self._legal[self._held])
+            self._ale.restoreState(state.emulator)
+        self._random.bit_generator.state = deepcopy(state.draws)
+        self._screens[:] = state.screens
+        if self._greys is not None and state.greys is not None:
+            self._greys[:] = state.greys
+        self._stack, self._life_lost, self._lives = state.stack.copy(), state.life_lost, state.lives
+        self.observation = arranged(self._stack, self.protocol.layout)
+
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -173,6 +236,7 @@ class AtariGame:
             if self._over():
                 self._ale.reset_game()
         self._life_lost = False
+        self._held = NOOP
         return self._seen(1)
 
     def _fire(self, screens: list[Array]) -> list[Array]:
@@ -189,6 +253,7 @@ class AtariGame:
         low, high = self._skip
         frames = low if low == high else int(self._random.integers(low, high + 1))
         ale, held, reward = self._ale, self._legal[action], 0.0
+        self._held = action
         for frame in range(1, frames + 1):
             reward += ale.act(held)
             # The emulator's own skip, which pools nothing, goes on past the end and draws its sticky actions there.

@@ -99,7 +99,7 @@ def _played(
     """Plays into a run folder and reads the episode back."""
     folder = run / "episode.zarr"
     with opened(agent, env) as environment:
-        meta = _meta(agent, environment, chosen, seed)
+        meta = description(agent, environment, chosen, seed)
         if not resume and (folder / "meta.json").exists():
             raise RunError(f"{run} already holds a run; resume it, or choose another folder")
         past = continued(folder, meta) if resume else None
@@ -124,7 +124,7 @@ def _play(
     progress: bool,
 ) -> None:
     """The game's loop, from the first step or from where ``past`` stopped, to ``steps``."""
-    forward = _forward_pass(agent)
+    forward = forward_pass(agent)
     memory = torch.zeros(1, agent.memory_size, dtype=agent.dtype, device=agent.device) if agent.memory_size else None
     environment.reset(seed)
     start, first = True, 0
@@ -169,7 +169,7 @@ def _close(recorder: Recorder, meta: dict[str, Any], finished: bool) -> None:
             raise
 
 
-def _forward_pass(agent: Agent) -> Forward:
+def forward_pass(agent: Agent) -> Forward:
     """A function from an observation and a memory (1, memory_size) to streams, name -> (k,), and the next memory."""
     # The agent looks through its network for these each time it is asked, which takes longer than a small step.
     device, dtype = agent.device, agent.dtype
@@ -187,7 +187,7 @@ def _memory_after(agent: Agent, past: Episode) -> torch.Tensor | None:
     if past.memories is None:
         return None
     memory = torch.as_tensor(past.memories[-1][None]).to(agent.device, agent.dtype)
-    return _forward_pass(agent)(past.observations[-1], memory)[1]
+    return forward_pass(agent)(past.observations[-1], memory)[1]
 
 
 @contextmanager
@@ -225,7 +225,8 @@ def opened(agent: Agent, env: GivenEnv | None) -> Iterator[Environment]:
             environment.close()
 
 
-def _meta(agent: Agent, environment: Environment, policy: Policy, seed: int) -> dict[str, Any]:
+def description(agent: Agent, environment: Environment, policy: Policy, seed: int) -> dict[str, Any]:
+    """What is told about a run in its episode, before it is complete."""
     protocol = environment.protocol
     return {
         "protocol": protocol.to_dict(),

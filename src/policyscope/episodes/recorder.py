@@ -65,6 +65,24 @@ class Recorder:
         )
         self._columns.advance()
 
+    @property
+    def steps(self) -> int:
+        """Rows that are complete."""
+        return self._columns.total
+
+    @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape of a row and type of each array."""
+        return self._columns.shapes
+
+    def read(self, name: str, start: int, stop: int) -> Array:
+        """Complete rows of an array, whether they are written yet or not, as a copy."""
+        return self._columns.read(name, start, stop)
+
+    def flush(self) -> None:
+        """Writes what waits, and goes on."""
+        self._columns.flush()
+
     def close(self) -> None:
         """Writes what waits."""
         self._columns.close()
