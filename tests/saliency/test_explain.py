@@ -89,6 +89,29 @@ def test_streams_actions_layers_and_lags_make_a_panel_each():
     assert np.allclose(maps[panel][:], wanted[:, -1], atol=1e-7)
 
 
+def test_one_action_is_explained_against_another_by_name_or_number():
+    agent, episode = dueling(), recorded()
+    maps = ps.explain(agent, episode, ["gradient", "grad_cam", "sarfa"], stream=["q", "value"], action="right-LEFT")
+    assert [p.action for p in maps.select(stream="q")] == ["2-3"] * 3
+    assert len(maps.select(method="gradient", stream="value")) == 1  # one entry: the value itself
+    inputs = agent.prepare(np.asarray(episode.observations)).requires_grad_()
+    q = agent(inputs)[0]["q"]
+    wanted = torch.autograd.grad((q[:, 2] - q[:, 3]).sum(), inputs)[0][:, -1]
+    (panel,) = maps.select(method="gradient", stream="q")
+    assert np.allclose(maps[panel][:], wanted, atol=1e-7)
+    assert np.allclose(maps.targets(panel), (q[:, 2] - q[:, 3]).detach(), atol=1e-6)
+    assert "it is the first" in maps.meta["notes"][0]
+    other = ps.explain(agent, episode, ["gradient"], action=["2-3", "3-2"])
+    assert np.allclose(other[other.panels[0]][:], maps[panel][:], atol=1e-7)
+    assert np.allclose(other[other.panels[1]][:], -maps[panel][:], atol=1e-7)
+
+
+def test_names_with_hyphens_can_stand_against_each_other():
+    agent = agent_of(DuelingDQN(4), streams=("q",), actions=("turn-left", "turn-right", "go", "1-2"))
+    maps = ps.explain(agent, recorded(steps=1), ["gradient"], action=["turn-left-turn-right", "go-turn-left", "1-2"])
+    assert [p.action for p in maps.panels] == ["0-1", "2-0", "3"]
+
+
 def test_lags_can_be_summed_or_averaged():
     agent, episode = dueling(), recorded()
     maps = ps.explain(agent, episode, ["gradient"], lag=[0, 1, 2, 3, "sum", "mean"])
@@ -273,6 +296,9 @@ def test_statistics_are_those_of_the_maps():
         ({"stream": "critic"}, "no stream 'critic'; this agent has: q, value, advantage, or any inner module"),
         ({"action": "JUMP"}, "no action 'JUMP'; this agent has: 0 NOOP, 1 FIRE, 2 RIGHT, 3 LEFT; or taken, greedy"),
         ({"action": 4}, "no action '4'"),
+        ({"action": "LEFT-3"}, "'LEFT-3' sets LEFT against itself: name two actions"),
+        ({"action": "LEFT-JUMP"}, "no action 'LEFT-JUMP'; this agent has: .* or one action against another"),
+        ({"action": "2-3", "stream": "value"}, "the value stream has one entry"),
         ({"layer": 4}, r"no layer 4; this agent has: 1 \(body.0\), 2 \(body.2\), 3 \(body.4\)"),
         ({"layer": "conv9"}, "no layer 'conv9'"),
         ({"lag": 4}, "no lag 4; this agent sees lags 0 to 3, or sum or mean"),

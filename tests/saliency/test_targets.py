@@ -61,6 +61,8 @@ def test_selections_are_what_they_say():
         "greedy": lambda p, v: p.max(dim=1).values,
         "sum": lambda p, v: p.sum(dim=1),
         "contrast:2": lambda p, v: p[:, 2] - p[:, [0, 1, 3, 4]].mean(dim=1),
+        "2-3": lambda p, v: p[:, 2] - p[:, 3],
+        "4-0": lambda p, v: p[:, 4] - p[:, 0],
     }
     for selection, function in cases.items():
         given = ps.attribute(packed(lambda p, v: p), states(), ["gradient"], target=selection)["gradient"]
@@ -71,6 +73,18 @@ def test_selections_are_what_they_say():
         "gradient"
     ]
     assert torch.allclose(given, gradient_of(lambda p, v: p[:, 0] * v[:, 0]))
+
+
+def test_a_single_entry_has_nothing_to_stand_against():
+    network = packed(lambda p, v: {"policy": p, "value": v})
+    with pytest.raises(TargetError, match="stream 'value' has one entry"):
+        ps.attribute(network, states(), ["gradient"], stream="value", target="0-1")
+
+
+def test_sarfa_of_two_entries_is_that_of_the_first():
+    network = packed(lambda p, v: p)
+    pair, first = (ps.attribute(network, states(), ["sarfa"], target=t)["sarfa"] for t in ("3-1", 3))
+    assert torch.equal(pair, first)
 
 
 def test_probabilities_are_a_stream_of_their_own():
@@ -113,6 +127,9 @@ def test_another_input_and_another_forward_can_be_explained():
         ({"target": 5}, "no action 5 .* it has 5, 0 to 4"),
         ({"target": -1}, "no action -1"),
         ({"target": "best"}, "no selection 'best'; there are: greedy, sum, contrast"),
+        ({"target": "2-2"}, "action 2 against itself is nothing"),
+        ({"target": "0-5"}, "no action 5 .* it has 5, 0 to 4"),
+        ({"target": "0-"}, "no selection '0-'; there are: .* or two against each other"),
         ({"target": torch.tensor([1, 2])}, "2 targets for 3 states"),
         ({"target": None}, "say which entry is explained"),
         ({"target": 1, "stream": "advantage"}, "no stream 'advantage'"),

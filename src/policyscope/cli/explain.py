@@ -29,7 +29,8 @@ class ExplainOptions:
     stream: Annotated[Names, shown("NAME …", "q, else policy")] = ()
     """q, value, advantage, policy (logits), probability, or the path of an inner module."""
     action: Annotated[Names, shown("NAME …", "taken")] = ()
-    """taken, greedy, sum, contrast (the one taken against the mean of the others), or an action's name or number."""
+    """taken, greedy, sum, contrast (the one taken against the mean of the others), an action's name or number, or one
+    against another (RIGHT-LEFT)."""
     layer: Annotated[Names, shown("NAME …", "1")] = ("1",)
     """Convolutions for the methods that explain one, by number from 1 or by module path."""
     lag: Annotated[Names, shown("NAME …", "0")] = ("0",)

@@ -10,7 +10,7 @@ import numpy as np
 
 from policyscope.episodes.episode import Episode
 from policyscope.rendering import timeline
-from policyscope.rendering.facts import facts, signed_number
+from policyscope.rendering.facts import actions_of, facts, signed_number
 from policyscope.rendering.layout import CAPTION, FOOT, GAP, Cell, Layout, arrange
 from policyscope.rendering.lettering import (
     ACCENT,
@@ -59,6 +59,7 @@ class Board:
         self._look = look
         self._pictures = Pictures(episode)
         self._facts = facts(episode)
+        self._actions = actions_of(episode)
         self.layout = layout or arrange(maps.panels, self._pictures.shape, self._pictures.pixel, look.screen)
         self._overlay = Overlay(self._pictures.shape, self._pictures.placement, self.layout.scale, look.style)
         panels = [cell for cell, _, _ in self.layout.cells() if isinstance(cell, Panel)]
@@ -125,7 +126,7 @@ class Board:
             fill(canvas, slice(down.start - CAPTION, down.stop + FOOT), across, CARD)
             top, left = down.start - CAPTION + 4, across.start + _PAD
             if isinstance(cell, Panel):
-                caption(canvas, top, left, room, title(cell), detail(cell, lags))
+                caption(canvas, top, left, room, title(cell), detail(cell, lags, self._actions))
                 continue
             caption(canvas, top, left, room, "Screen", "")
             if self._overlay.hides:

@@ -76,14 +76,19 @@ def facts(episode: Episode) -> Facts:
 
 def action_names(actions: Array, episode: Episode) -> list[str]:
     """Each step's action in words; of continuous ones the largest components by name."""
-    names = [str(name) for name in episode.meta.get("actions") or ()]
+    names = actions_of(episode)
     if actions.ndim == 1:
         return [names[a] if 0 <= a < len(names) else f"action {a}" for a in actions.astype(int)]
-    labels = names if len(names) == actions.shape[1] else [f"a{i}" for i in range(actions.shape[1])]
+    labels = names if len(names) == actions.shape[1] else tuple(f"a{i}" for i in range(actions.shape[1]))
     return [
         " ".join(f"{labels[i]} {row[i]:+.2f}" for i in sorted(np.argsort(-np.abs(row), kind="stable")[:3]))
         for row in actions
     ]
+
+
+def actions_of(episode: Episode) -> tuple[str, ...]:
+    """The names of the actions; none where they are not known."""
+    return tuple(str(name) for name in episode.meta.get("actions") or ())
 
 
 def game_of(episode: Episode) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from policyscope.episodes.episode import Episode
-from policyscope.rendering.facts import Facts, agent_of, facts, game_of, short_name
+from policyscope.rendering.facts import Facts, actions_of, agent_of, facts, game_of, short_name
 from policyscope.rendering.look import Look
 from policyscope.rendering.moments import Moment
 from policyscope.rendering.normalise import SCOPES
@@ -69,7 +69,7 @@ def write_index(
             _head(episode, maps, known, notes),
             _film(shown, known, look, gif_every),
             _timeline(known, "video.mp4" in shown),
-            _methods(maps, look),
+            _methods(maps, look, actions_of(episode)),
             _sheet(shown, moments),
             _making(episode, maps, look, record, command),
             _data(folder),
@@ -153,12 +153,12 @@ def _sheet(shown: set[str], moments: Sequence[Moment]) -> str:
     )
 
 
-def _methods(maps: Maps, look: Look) -> str:
+def _methods(maps: Maps, look: Look, actions: Sequence[str]) -> str:
     rows = []
     for method in dict.fromkeys(panel.method for panel in maps.panels):
         same = [panel for panel in maps.panels if panel.method == method]
         panel = same[0]
-        explained = dict.fromkeys(_explained(p, has_lags(maps.panels)) for p in same)
+        explained = dict.fromkeys(_explained(p, has_lags(maps.panels), actions) for p in same)
         bar = _gradient(palette_for(look.palette, panel.signed, look.style), panel.signed)
         ends = "lowers it … raises it" if panel.signed else "no part … most"
         rows.append(
@@ -180,9 +180,9 @@ def _methods(maps: Maps, look: Look) -> str:
     )
 
 
-def _explained(panel: Panel, lags: bool) -> str:
+def _explained(panel: Panel, lags: bool, actions: Sequence[str]) -> str:
     place = where(panel, lags)
-    return escape(target(panel)) + (f" <small>{escape(place)}</small>" if place else "")
+    return escape(target(panel, actions)) + (f" <small>{escape(place)}</small>" if place else "")
 
 
 def _gradient(palette: Palette, signed: bool) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from policyscope.episodes.episode import Episode
 from policyscope.errors import PolicyscopeError
-from policyscope.rendering.facts import Facts, facts, signed_number
+from policyscope.rendering.facts import Facts, actions_of, facts, signed_number
 from policyscope.rendering.layout import GAP, scales
 from policyscope.rendering.lettering import ACCENT, CARD, GROUND, INK, LOSS, QUIET, fill, line_height, plain, write
 from policyscope.rendering.look import Look
@@ -88,7 +88,7 @@ def drawn_sheet(episode: Episode, maps: Maps, look: Look, known: Facts, moments:
             left = GAP + _MARGIN + c * (across + GAP)
             write(canvas, title(panel) if panel else "Screen", (top + 4, left), 22, INK, GROUND, limit=across)
             about = (
-                detail(panel, has_lags(maps.panels))
+                detail(panel, has_lags(maps.panels), actions_of(episode))
                 if panel
                 else "hatched in the maps: out of sight"
                 if overlay.hides

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from policyscope.saliency.maps import Panel
 
@@ -47,14 +47,20 @@ def meaning(panel: Panel) -> str:
     return MEANINGS.get(panel.method, "How much each place matters to the explained output.")
 
 
-def target(panel: Panel) -> str:
-    """What is explained: ``value``, ``q of the action taken`` …"""
+def target(panel: Panel, actions: Sequence[str] = ()) -> str:
+    """What is explained: ``value``, ``q of the action taken``, ``q of RIGHT against LEFT`` …
+
+    Args:
+        panel: What is explained.
+        actions: The actions' names, where they are known.
+    """
     named = {"taken": "of the action taken", "greedy": "of the best action", "sum": "summed over actions"}
-    named["contrast"] = "of the action taken against the rest"
+    named |= {"contrast": "of the action taken against the rest", "all": "of all actions"}
     # a stream of one value has nothing to select from
-    if panel.stream == "value" and panel.action in ("taken", "greedy", "sum"):
+    if panel.stream == "value" and panel.action in ("taken", "greedy", "sum", "all"):
         return "value"
-    return f"{panel.stream} {named.get(panel.action, f'of action {panel.action}')}"
+    named[panel.action] = named.get(panel.action) or "of " + _chosen(panel.action, actions, " against ", "action ")
+    return f"{panel.stream} {named[panel.action]}"
 
 
 def has_lags(panels: Iterable[Panel]) -> bool:
@@ -72,9 +78,10 @@ def where(panel: Panel, lags: bool) -> str:
     return " · ".join(parts)
 
 
-def detail(panel: Panel, lags: bool) -> str:
-    """Target, layer and lag in short, for a caption."""
-    chosen = "" if panel.action == "taken" or target(panel) == "value" else f" {panel.action}"
+def detail(panel: Panel, lags: bool, actions: Sequence[str] = ()) -> str:
+    """Target, layer and lag in short, for a caption: ``q RIGHT-LEFT · conv1 · t-2``."""
+    plain = panel.action == "taken" or target(panel) == "value"
+    chosen = "" if plain else f" {_chosen(panel.action, actions, '-', '')}"
     return " · ".join(part for part in (panel.stream + chosen, where(panel, lags)) if part)
 
 
@@ -85,6 +92,16 @@ def nothing(panel: Panel) -> str:
     if panel.method in ("gradient", "guided_backprop", "full_grad"):
         return "no gradient"
     return "all zero" if panel.signed else "nothing positive"
+
+
+def _chosen(action: str, actions: Sequence[str], against: str, unnamed: str) -> str:
+    """An action, or two against each other, by name where names are known; words such as ``greedy`` as they are."""
+    parts = action.split("-") if action.replace("-", "").isdecimal() else []
+    if not parts:
+        return action
+    if all(int(part) < len(actions) for part in parts):
+        return against.join(actions[int(part)] for part in parts)
+    return unnamed + against.join(parts)
 
 
 def number(value: float) -> str:

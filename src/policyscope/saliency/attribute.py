@@ -52,8 +52,9 @@ def attribute(
         inputs: (B, C, H, W), or (B, lags, C, H, W) for time-distributed networks; a tuple where the model takes more.
             Bytes are explained at the first float that the network makes of them.
         methods: Names; ``policyscope.METHODS`` lists them.
-        target: What is explained: an index, one per state (B,), ``greedy``, ``sum``, ``contrast[:INDEX]`` or a
-            function from the output to (B,). None where the output is one number per state.
+        target: What is explained: an index, one per state (B,), ``greedy``, ``sum``, ``contrast[:INDEX]``, one entry
+            against another (``2-3``) or a function from the output to (B,). None where the output is one number per
+            state.
         layer: The convolution for the methods that explain one: its module path, or counted from 1.
         stream: Which output, where the model returns a tuple or dict; or the path of an inner module.
         explain: Which of several inputs is explained.

@@ -58,7 +58,7 @@ def explain(
         stream: ``q``, ``value``, ``advantage``, ``policy``, ``probability`` or an inner module's path; by default what
             the agent acts by.
         action: ``taken`` (default), ``greedy``, ``sum``, ``contrast`` (the action taken against the mean of the
-            others), or an action by index or name.
+            others), an action by index or name, or one against another (``RIGHT-LEFT``, ``2-3``).
         layer: The convolution, by module path or counted from 1.
         lag: Frames before the newest, ``sum`` or ``mean``.
         out: Run folder for ``maps.zarr``; a temporary one when None.

@@ -41,7 +41,8 @@ class Panel:
     Attributes:
         method: Its name.
         stream: The stream that is explained.
-        action: The selection in it: ``taken``, ``greedy``, ``sum``, ``contrast`` or an action's index as text.
+        action: The selection in it: ``taken``, ``greedy``, ``sum``, ``contrast``, an action's index as text, or two of
+            them against each other (``2-3``).
         layer: Module path of the convolution, for the methods that have one.
         lag: Frames before the current one, ``sum`` or ``mean``; None where the method has one map for all lags.
     """

@@ -11,7 +11,7 @@ from policyscope.errors import TargetError
 from policyscope.saliency import plan
 from policyscope.saliency.maps import Panel
 from policyscope.saliency.perturbation import Regions
-from policyscope.saliency.targets import PROBABILITY
+from policyscope.saliency.targets import PROBABILITY, pair
 
 LAYERED = frozenset(name for name, method in plan.METHODS.items() if method.shape == "layer" or method.parts)
 INPUT_SHAPED = frozenset(name for name, method in plan.METHODS.items() if method.shape == "input")
@@ -73,6 +73,13 @@ def make_request(
     actions = [_action(agent, episode, a) for a in _listed(default if action is None else action)]
     layers = [_layer(layer_names, entry) for entry in _listed(layer)] if set(names) & LAYERED else []
     lags = [_lag(agent, entry) for entry in _listed(lag)]
+    pairs = [a for a in actions if pair(a)]
+    if pairs and set(streams) == {"value"}:
+        raise TargetError(
+            f"the value stream has one entry: there is nothing to set against it in {pairs[0]!r}; use another stream"
+        )
+    if pairs and "sarfa" in names:
+        notes.append("sarfa explains one action: of two against each other it is the first")
     panels: dict[Panel, None] = {}
     for s in streams:
         single = s == "value"
@@ -137,18 +144,33 @@ def _stream(agent: Agent, name: str | int) -> str:
 
 
 def _action(agent: Agent, episode: Episode, action: str | int) -> str:
+    """A selection as panels have it: a word, an index, or two indices (``2-3``)."""
     text = str(action)
     if text in SELECTIONS:
         if text == "taken" and episode.actions is None:
             raise TargetError("the actions taken were not recorded: explain --action greedy, or one of the agent's")
         return text
-    names = {name.lower(): str(index) for index, name in enumerate(agent.actions)}
-    if text.lower() in names:
-        return names[text.lower()]
-    if text.isdigit() and int(text) < len(agent.actions):
-        return text
+    index = _index(agent, text)
+    if index is not None:
+        return str(index)
+    # Names may have hyphens of their own, so every one is tried.
+    places = [place for place, letter in enumerate(text) if letter == "-"]
+    for left, right in ((_index(agent, text[:p].strip()), _index(agent, text[p + 1 :].strip())) for p in places):
+        if left is not None and left == right:
+            raise TargetError(f"{text!r} sets {agent.actions[left]} against itself: name two actions")
+        if left is not None and right is not None:
+            return f"{left}-{right}"
     listed = ", ".join(f"{index} {name}" for index, name in enumerate(agent.actions))
-    raise TargetError(f"no action {text!r}; this agent has: {listed}; or {', '.join(SELECTIONS)}")
+    words = f"{', '.join(SELECTIONS)}, or one action against another (0-1)"
+    raise TargetError(f"no action {text!r}; this agent has: {listed}; or {words}")
+
+
+def _index(agent: Agent, text: str) -> int | None:
+    """An action's index, by name or number."""
+    names = {name.lower(): index for index, name in enumerate(agent.actions)}
+    if text.isdecimal() and text.isascii() and int(text) < len(agent.actions):
+        return names.get(text, int(text))
+    return names.get(text.lower())
 
 
 def _layer(names: Sequence[str], layer: str | int) -> str:

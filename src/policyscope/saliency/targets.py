@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,11 @@ from torch import Tensor
 from policyscope.errors import TargetError
 
 Selection = int | str | Tensor | Callable[[Any], Tensor]
-"""An index, an index per state (B,), ``greedy``, ``sum``, ``contrast`` (the greedy action), ``contrast:INDEX``, or a
-function from the network's output to (B,)."""
+"""An index, an index per state (B,), ``greedy``, ``sum``, ``contrast`` (the greedy action), ``contrast:INDEX``, one
+entry against another (``2-3``), or a function from the network's output to (B,)."""
 
 PROBABILITY = "probability"
+_PAIR = re.compile(r"(\d+)-(\d+)")
 
 
 def stream_of(outputs: Any, stream: str | int | None) -> Tensor:
@@ -66,7 +68,7 @@ def select(values: Tensor, selection: Selection, states: int, name: str = "outpu
         name: The stream's name, for errors.
 
     Returns:
-        (B,). ``contrast`` is the chosen entry minus the mean of the others.
+        (B,). ``contrast`` is the chosen entry minus the mean of the others, ``2-3`` entry 2 minus entry 3.
 
     Raises:
         TargetError: If the stream lacks the selection, or its choice would explain a constant.
@@ -85,15 +87,20 @@ def select(values: Tensor, selection: Selection, states: int, name: str = "outpu
             return wide[:, 0]
         if word == "greedy":
             return wide.max(dim=1).values
+        two = pair(word)
+        if (word == "contrast" or two) and count < 2:
+            raise TargetError(f"stream {name!r} has one entry: there is nothing to contrast it with")
+        if two:
+            first, second = (wide.gather(1, _indices(i, states, count, name, wide)[:, None])[:, 0] for i in two)
+            return first - second
         if word == "contrast":
-            if count < 2:
-                raise TargetError(f"stream {name!r} has one entry: there is nothing to contrast it with")
             chosen = _indices(int(index), states, count, name, wide) if index else wide.detach().argmax(dim=1)
             return contrast(wide, chosen)
         if word.lstrip("-").isdigit():
             selection = int(word)
         else:
-            raise TargetError(f"no selection {selection!r}; there are: greedy, sum, contrast[:INDEX], 0 to {count - 1}")
+            known = f"greedy, sum, contrast[:INDEX], 0 to {count - 1}, or two against each other (0-1)"
+            raise TargetError(f"no selection {selection!r}; there are: {known}")
     if callable(selection) and not isinstance(selection, Tensor):
         raise TargetError("a function as target takes the network's whole output; it cannot be combined with a stream")
     if count == 1 and isinstance(selection, Tensor):
@@ -121,10 +128,27 @@ def contrast(values: Tensor, chosen: Tensor) -> Tensor:
     return own - (values.sum(dim=1) - own) / (values.shape[1] - 1)
 
 
+def pair(selection: str) -> tuple[int, int] | None:
+    """The two entries that ``2-3`` sets against each other; None where a selection is none of that kind.
+
+    Raises:
+        TargetError: If they are the same.
+    """
+    found = _PAIR.fullmatch(selection)
+    if found is None:
+        return None
+    first, second = int(found[1]), int(found[2])
+    if first == second:
+        raise TargetError(f"action {first} against itself is nothing: {selection!r} needs two actions")
+    return first, second
+
+
 def chosen(selection: int | str | Tensor | None, values: Tensor) -> Tensor:
-    """The entry (B,) of values (B, k) that a selection names, for who must have one; else the greedy one."""
+    """The entry (B,) of values (B, k) that a selection names (the first of two), for who must have one; else the
+    greedy one.
+    """
     if isinstance(selection, str):
-        index = selection.rpartition(":")[2]
+        index = selection.rpartition(":")[2].partition("-")[0]
         selection = int(index) if index.isdigit() else None
     if selection is None:
         return values.argmax(dim=1)
