@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ from policyscope.saliency.resize import to_size
 from policyscope.storage import Array
 from policyscope.viewer.bundle import bundle
 from policyscope.viewer.encoding import LEVELS, pack_maps, pack_pictures
+from policyscope.viewer.extras import Extras
 from policyscope.viewer.inputs import Inputs
 from policyscope.viewer.markers import markers
 from policyscope.viewer.panels import key_of, methods, panel_of, told
@@ -39,23 +39,6 @@ Compute = Callable[[Panel, str, int, int], Array]
 """(panel, agent, start, stop) -> maps (n, h, w) float32 at the layer's own size."""
 
 
-@dataclass(frozen=True)
-class Extras:
-    """What other commands have put into a run, and what a reader added.
-
-    Attributes:
-        findings: As ``diagnose`` writes them.
-        tables: ``title``, ``columns`` and ``rows``.
-        figures: ``title`` and ``png`` (base64).
-        notes: ``step`` and ``text``.
-    """
-
-    findings: Sequence[Mapping[str, Any]] = ()
-    tables: Sequence[Mapping[str, Any]] = ()
-    figures: Sequence[Mapping[str, Any]] = ()
-    notes: Sequence[Mapping[str, Any]] = ()
-
-
 @dataclass
 class Document:
     """A run for the page; rows are read when a bundle is asked for.
@@ -64,7 +47,7 @@ class Document:
         episode: What was played.
         maps: What was explained; None where nothing was.
         compute: Explains what is not stored.
-        agents: Names of those who explain: ``""`` played, ``b`` is compared with it.
+        agents: Names of those who explain beside the one who played: ``b``.
         layers: Convolutions that a panel can be of; by default those of the maps.
         extras: Findings, tables, figures and notes.
         window: Rows of a bundle.
@@ -200,10 +183,10 @@ class Document:
 
 
 def first_panels(stored: Sequence[Panel]) -> list[str]:
-    """What is shown at first: the game, and up to five methods, told apart by what they show rather than by family."""
-    by_method = {panel.method: panel for panel in reversed(stored)}
-    order = [*(name for name in _FIRST if name in by_method), *(name for name in by_method if name not in _FIRST)]
-    return ["screen~~~~~", *(key_of(by_method[name]) for name in order[:5])]
+    """What is shown at first: the game, and five panels, of different methods before different targets of one."""
+    one_each = {panel.method: panel for panel in reversed(stored)}
+    order = [*(one_each[name] for name in _FIRST if name in one_each), *reversed(one_each.values()), *stored]
+    return ["screen~~~~~", *(key_of(panel) for panel in list(dict.fromkeys(order))[:5])]
 
 
 def packed_panel(maps: Array, size: tuple[int, int], start: int, levels: int = LEVELS) -> bytes:
@@ -222,16 +205,6 @@ def packed_pictures(pictures: Array, start: int, count: int, **told: Any) -> byt
     height, width = pictures.shape[1:3]
     header = {"first": start, "count": count, "columns": sheet.columns, "width": width, "height": height, **told}
     return bundle(header, [sheet.data])
-
-
-def inflated(data: bytes) -> bytes:
-    """What :func:`_deflated` packed."""
-    return zlib.decompress(data, -15)
-
-
-def base64_of(data: bytes) -> str:
-    """Bytes as text."""
-    return base64.b64encode(data).decode("ascii")
 
 
 def _deflated(data: bytes) -> bytes:

@@ -47,13 +47,14 @@ def policy(connect: Literal["'none'", "'self'"]) -> str:
     )
 
 
-def page(title: str, source: Literal["file", "http"], blocks: str = "") -> str:
+def page(title: str, source: Literal["file", "http"], blocks: str = "", *, address: bool = True) -> str:
     """The whole page.
 
     Args:
         title: For the window.
         source: Where the client takes its data from: blocks of this page, or the server that it came from.
         blocks: As :func:`block` makes them.
+        address: Whether the page's address tells what is shown; a page inside another has none of its own.
     """
     connect: Literal["'none'", "'self'"] = "'none'" if source == "file" else "'self'"
     return (
@@ -61,7 +62,7 @@ def page(title: str, source: Literal["file", "http"], blocks: str = "") -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy(connect)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>body{{margin:0}}\n{style()}</style></head>\n"
-        f'<body><div id="app" data-source="{source}"></div>\n{blocks}'
+        f'<body><div id="app" data-source="{source}" data-address="{"yes" if address else "no"}"></div>\n{blocks}'
         f'<script type="module">{_inlined(script())}</script></body></html>\n'
     )
 

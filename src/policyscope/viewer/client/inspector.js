@@ -96,11 +96,11 @@ export class Inspector {
   barsOf(group, columns) {
     const stream = group.slice(7);
     const list = columns.map((column, i) => {
-      const many = columns.length > 1 && this.view.manifest.actions;
+      const many = columns.length > 1 && this.view.manifest.actions?.[i] === column.name;
       const name = el("button", {
         class: "name", disabled: !many, title: many ? `explain ${stream} of ${column.name} in the selected panel` : "",
         onclick: () => this.view.explainAction(stream, String(i)),
-      }, many ? column.name : stream);
+      }, columns.length > 1 ? column.name : stream);
       const against = many && this.view.manifest.computes && el("button", {
         class: "against", title: `contrast the action taken with ${column.name}`, onclick: () => this.view.contrastAction(stream, i),
       }, "vs");
@@ -122,7 +122,7 @@ export class Inspector {
       fill.style.left = `${(100 * (from - low)) / span}%`;
       fill.style.width = Number.isFinite(value) ? `${(100 * (to - from)) / span}%` : "0";
       bar.querySelector(".number").textContent = number(value);
-      bar.classList.toggle("taken", columns.length > 1 && i === taken);
+      bar.classList.toggle("taken", columns.length > 1 && i === taken && this.view.manifest.actions?.[i] === columns[i].name);
     });
   }
 

@@ -16,7 +16,7 @@ export async function open(root, source, options) {
 const app = typeof document === "undefined" ? null : document.querySelector("#app[data-source]");
 if (app) {
   const source = app.dataset.source === "file" ? new FileSource() : new HttpSource();
-  open(app, source).then((view) => { globalThis.policyscope = view; });
+  open(app, source, { address: app.dataset.address !== "no" }).then((view) => { globalThis.policyscope = view; });
 }
 
 export default {

@@ -82,7 +82,8 @@ export class Timeline {
   streamNow(group, columns, row) {
     if (columns.length === 1) return number(columns[0].values[row]);
     const taken = this.column("action")?.values[row];
-    const chosen = columns[taken] ?? columns[0];
+    const chosen = columns[taken];
+    if (!chosen || this.view.manifest.actions?.[taken] !== chosen.name) return `${columns.length} values`;
     return `${chosen.name} ${number(chosen.values[row])}`;
   }
 
@@ -158,7 +159,7 @@ export class Timeline {
       context.font = "600 11.5px system-ui, sans-serif";
       context.textAlign = "left";
       context.textBaseline = "middle";
-      context.fillText(lane.title, 2, top + (lane.height >= 34 ? lane.height / 2 - 8 : lane.height / 2), GUTTER - 10);
+      context.fillText(lane.title.replaceAll("_", " "), 2, top + (lane.height >= 34 ? lane.height / 2 - 8 : lane.height / 2), GUTTER - 10);
       top += lane.height + 6;
     }
     this.drawLeftOut();

@@ -1,0 +1,97 @@
+"""What other commands have put into a run for its readers: findings, tables, figures, notes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policyscope.errors import RunError
+from policyscope.storage import read_json, write_json
+
+NOTES, FINDINGS, TABLES, FIGURES = "notes.json", "findings.json", "tables", "figures"
+_LARGEST_FIGURE = 4 << 20
+_LONGEST_NOTE = 4000
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What stands beside the frames.
+
+    Attributes:
+        findings: ``rule``, ``severity``, ``where``, ``evidence`` and ``advice``.
+        tables: ``title``, ``columns`` and ``rows``.
+        figures: ``title`` and ``png`` (base64).
+        notes: ``step`` and ``text``.
+    """
+
+    findings: Sequence[Mapping[str, Any]] = ()
+    tables: Sequence[Mapping[str, Any]] = ()
+    figures: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[Mapping[str, Any]] = ()
+
+
+def extras_of(run: Path) -> Extras:
+    """Reads ``findings.json``, ``tables/*.json``, ``figures/*.png`` and ``notes.json`` of a run folder.
+
+    Raises:
+        RunError: One of them is not what it should be.
+    """
+    tables = [_checked_table(path) for path in sorted((run / TABLES).glob("*.json"))]
+    figures = [
+        {"title": path.stem.replace("-", " ").replace("_", " "), "png": base64.b64encode(path.read_bytes()).decode()}
+        for path in sorted((run / FIGURES).glob("*.png"))
+        if path.stat().st_size <= _LARGEST_FIGURE
+    ]
+    return Extras(_listed(run / FINDINGS), tables, figures, read_notes(run))
+
+
+def read_notes(run: Path) -> list[dict[str, Any]]:
+    """The notes on a run's steps, in their order."""
+    return checked_notes(_listed(run / NOTES), str(run / NOTES))
+
+
+def write_notes(run: Path, notes: Any) -> list[dict[str, Any]]:
+    """Replaces the notes of a run.
+
+    Raises:
+        RunError: They are no list of steps and texts.
+    """
+    kept = checked_notes(notes, "the notes")
+    write_json(run / NOTES, kept)
+    return kept
+
+
+def checked_notes(notes: Any, where: str) -> list[dict[str, Any]]:
+    """Notes with nothing in them but ``step`` and ``text``.
+
+    Raises:
+        RunError: They are no such list.
+    """
+    good = isinstance(notes, Sequence) and all(
+        isinstance(note, Mapping)
+        and isinstance(note.get("step"), int)
+        and isinstance(note.get("text"), str)
+        and len(note["text"]) <= _LONGEST_NOTE
+        for note in notes
+    )
+    if not good:
+        raise RunError(f"{where}: a list of notes is wanted, each with step (a number) and text")
+    plain = [{"step": note["step"], "text": note["text"]} for note in notes]
+    return sorted(plain, key=lambda note: int(note["step"]))
+
+
+def _listed(path: Path) -> list[Any]:
+    value = read_json(path) if path.exists() else []
+    if not isinstance(value, list):
+        raise RunError(f"{path} is damaged: it holds no list")
+    return value
+
+
+def _checked_table(path: Path) -> dict[str, Any]:
+    value = read_json(path)
+    if not isinstance(value, dict) or not isinstance(value.get("columns"), list):
+        raise RunError(f"{path} is no table: title, columns and rows are wanted")
+    return {"title": str(value.get("title", path.stem)), "columns": value["columns"], "rows": value.get("rows", [])}
