@@ -29,6 +29,12 @@ def ask(agent: Agent, episode: Episode, step: int, how: str, lags: list[int], re
     return answer(agent, episode, Edit.of(question, agent, episode))
 
 
+def picture_of(found) -> np.ndarray:
+    kind, _, data = found["picture"].partition(",")
+    assert kind == "data:image/webp;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
 def run(agent: Agent, observation: np.ndarray) -> dict[str, np.ndarray]:
     with torch.no_grad():
         streams, _ = agent(agent.prepare(observation[None].astype(np.float32)))
@@ -91,13 +97,12 @@ def test_greedy_actions_and_the_picture_are_told(duel: Agent, played: Episode) -
     assert found["actions"]["before"] == int(np.argmax(found["before"]["q"]))
     assert found["actions"]["after"] == int(np.argmax(found["after"]["q"]))
     assert "probabilities" not in found
-    told = found["picture"]
-    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(told["url"].partition(",")[2]))))
-    assert (told["count"], told["columns"], told["height"], told["width"]) == (4, 2, 84, 84)
+    sheet = picture_of(found)
+    assert sheet.shape == (84, 4 * 84, 3)
     wanted = played.observations[20][3].copy()
     wanted[INSIDE] = 0
-    np.testing.assert_array_equal(sheet[:84, :84, 0], wanted)
-    np.testing.assert_array_equal(sheet[84:, 84:, 0], played.observations[20][0])
+    np.testing.assert_array_equal(sheet[:, :84, 0], wanted)
+    np.testing.assert_array_equal(sheet[:, 3 * 84 :, 0], played.observations[20][0])
 
 
 def test_a_recurrent_network_goes_on_from_the_recorded_memory(recurrent: Agent) -> None:
@@ -112,7 +117,7 @@ def test_a_recurrent_network_goes_on_from_the_recorded_memory(recurrent: Agent) 
     np.testing.assert_allclose(found["before"]["policy"], episode.streams["policy"][9], atol=1e-4)
     np.testing.assert_allclose(found["after"]["policy"], streams["policy"][0], atol=1e-5)
     np.testing.assert_allclose(found["probabilities"]["after"], streams["policy"].softmax(1)[0], atol=1e-5)
-    assert found["picture"]["count"] == 3
+    assert picture_of(found).shape == (80, 3 * 80, 3)
 
 
 def test_a_recurrent_networks_past_ends_where_its_game_begins(recurrent: Agent) -> None:

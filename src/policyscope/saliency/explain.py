@@ -104,6 +104,31 @@ def explain(
     return maps
 
 
+def explain_request(
+    agent: Agent,
+    episode: Episode,
+    request: Request,
+    out: str | Path,
+    *,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> Maps:
+    """Explains every step of an episode for panels that are already known, which need not be all combinations.
+
+    Args:
+        agent: Whose decisions are explained.
+        episode: What it saw and did.
+        request: Checked against the agent.
+        out: Run folder for ``maps.zarr``.
+        batch: States that go through the network at once.
+        progress: Called with (steps done, steps in all).
+
+    Raises:
+        RunError: ``out`` holds maps already.
+    """
+    return _write(Path(out) / "maps.zarr", agent, episode, Explainer(agent, episode), request, False, batch, progress)
+
+
 def _write(
     folder: Path,
     agent: Agent,

@@ -104,6 +104,14 @@ class Computing:
         self._wanted: dict[Wanted, list[Panel]] = {}
         self._guard = threading.Lock()
 
+    def agent(self, key: str) -> Agent:
+        """Who is meant by a key.
+
+        Raises:
+            TargetError: Nobody.
+        """
+        return self._explainer(key).agent
+
     def layers(self, agent: str = "") -> list[str]:
         """An agent's convolutions, in the order they run."""
         return self._explainer(agent).layer_names

@@ -95,7 +95,7 @@ def answer(agent: Agent, episode: Episode, edit: Edit) -> dict[str, Any]:
 
     Returns:
         ``before`` and ``after`` (stream -> numbers), ``actions`` (the best ones), ``probabilities`` where the agent
-        has logits, and ``picture``: every frame after the edit, newest first, as one WebP picture.
+        has logits, and ``picture``: every frame after the edit, the newest on the left, as an address that holds it.
     """
     window = 1 + max(edit.lags) if agent.memory_size else 1
     # One more than the network is given: what the oldest frame shows when it is frozen.
@@ -239,17 +239,13 @@ def _streams(agent: Agent, seen: Array, memory: Array | None) -> dict[str, Array
         return {name: values.float().reshape(len(seen), -1).cpu().numpy() for name, values in streams.items()}
 
 
-def _picture(pictures: Array, episode: Episode) -> dict[str, Any]:
+def _picture(pictures: Array, episode: Episode) -> str:
+    """Pictures side by side, as an address that holds them."""
     low, high = value_range(np.asarray(episode.observations[:1]))
     levels = np.clip(np.rint((pictures - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
-    sheet = pack_pictures(levels if levels.shape[-1] == 3 else np.repeat(levels[..., :1], 3, axis=-1))
-    return {
-        "url": "data:image/webp;base64," + base64.b64encode(sheet.data).decode("ascii"),
-        "count": len(pictures),
-        "columns": sheet.columns,
-        "height": pictures.shape[1],
-        "width": pictures.shape[2],
-    }
+    row = np.concatenate(list(levels if levels.shape[-1] == 3 else np.repeat(levels[..., :1], 3, axis=-1)), axis=1)
+    sheet = pack_pictures(row[None])
+    return "data:image/webp;base64," + base64.b64encode(sheet.data).decode("ascii")
 
 
 def _whole(value: Any) -> bool:
