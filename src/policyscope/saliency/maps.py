@@ -164,6 +164,12 @@ class Maps:
         """Calls a function once nothing refers to these maps nor to any panel's."""
         next(iter(self._columns.values())).when_unused(function, *args)
 
+    def _repr_html_(self) -> str:
+        # A notebook asks the object itself, though the page lies further along the way of the data.
+        from policyscope.viewer.notebook import cell
+
+        return cell(self)
+
     def __contains__(self, key: object) -> bool:
         return key in self.panels or any(panel.method == key for panel in self.panels)
 

@@ -25,7 +25,7 @@ export class Controls {
       this.labelled("screen", this.select("ground", [["dimmed", "grey, dimmed"], ["grey", "grey"], ["colour", "colour"]])),
       this.labelled("colours", this.select("palette", [["safe", "safe for all eyes"], ["viridis", "viridis"], ["paper", "the paper's red/green"]])),
       this.labelled("size", this.range("width", 150, 620, 10, Number, Number, (v) => `${v}`)));
-    look.hidden = innerWidth < 900;
+    look.hidden = innerWidth < 900 || !view.address;
     this.look = look;
     this.when = el("span", { class: "when" });
     this.help = this.buildHelp();

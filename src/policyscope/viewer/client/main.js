@@ -25,6 +25,7 @@ export default {
     const style = document.createElement("style");
     style.textContent = model.get("_style");
     const place = document.createElement("div");
+    Object.assign(place.style, { height: `${model.get("_height")}px`, overflow: "auto", borderRadius: "8px" });
     shadow.append(style, place);
     open(place, new NotebookSource(model), { address: false });
   },

@@ -191,12 +191,18 @@ export class View {
   }
 
   async setNotes(notes) {
-    this.notes = notes;
-    this.timeline.stale = true;
-    this.inspector.drawNotes();
-    this.redraw();
+    const before = this.notes;
+    const show = (kept) => {
+      this.notes = kept;
+      this.timeline.stale = true;
+      this.inspector.drawNotes();
+      this.redraw();
+    };
+    show(notes);
     try {
-      await this.source.post?.("/notes", { notes });
+      // What another page has added in the meantime stays.
+      const kept = await this.source.post?.("/notes", { notes, before });
+      if (kept?.notes) show(kept.notes);
     } catch (error) {
       this.flash(error.message);
     }
