@@ -24,7 +24,7 @@ export class Controls {
       this.labelled("opacity", this.range("opacity", 0, 1, 0.02, Number, Number, (v) => `${Math.round(100 * v)} %`)),
       this.labelled("screen", this.select("ground", [["dimmed", "grey, dimmed"], ["grey", "grey"], ["colour", "colour"]])),
       this.labelled("colours", this.select("palette", [["safe", "safe for all eyes"], ["viridis", "viridis"], ["paper", "the paper's red/green"]])),
-      this.labelled("size", this.range("width", 150, 620, 10, Number, Number, (v) => `${v}`)));
+      this.labelled("size", this.range("width", 140, 640, 20, (v) => (v > 140 ? v : 0), (v) => v || 140, (v) => (v ? `${v}` : "fit"))));
     look.hidden = innerWidth < 900 || !view.address;
     this.look = look;
     this.when = el("span", { class: "when" });
@@ -76,7 +76,7 @@ export class Controls {
 
   range(name, min, max, step, read, write, text) {
     const shown = el("output");
-    const node = el("input", { type: "range", min, max, step, "aria-label": name, oninput: () => this.change(name, read(Number(node.value))), ondblclick: () => this.change(name, { gain: 1, opacity: 0.92, width: 220 }[name]) });
+    const node = el("input", { type: "range", min, max, step, "aria-label": name, oninput: () => this.change(name, read(Number(node.value))), ondblclick: () => this.change(name, { gain: 1, opacity: 0.92, width: 0 }[name]) });
     this.remember(() => { node.value = write(this.current(name)); shown.textContent = text(this.current(name)); });
     return el("span", { class: "range" }, node, shown);
   }

@@ -4,6 +4,8 @@ import { isMap, parts } from "./names.js";
 import { el, number, percent } from "./numbers.js";
 import { drawPicture, frameOf, rawValues } from "./painter.js";
 
+// Pixels: between panels, of one whose size was not chosen, of the smallest, of what stands around a picture, and below the lanes.
+const [GAP, USUAL, LEAST, CHROME, BELOW] = [10, 220, 170, 82, 48];
 const FIELD_TITLES = { method: "method", stream: "what is explained", action: "action", layer: "layer", lag: "frame", agent: "agent" };
 
 export class Panels {
@@ -31,10 +33,33 @@ export class Panels {
       this.cards[index].update(panel);
     });
     this.mark();
+    this.view.settle?.();
   }
 
   mark() {
     this.cards.forEach((card, i) => card.root.classList.toggle("selected", i === this.view.state.selected));
+  }
+
+  // As many columns as make the panels largest while all of them are seen at once, unless a size was chosen.
+  layout() {
+    const { state, manifest, app, timeline } = this.view;
+    const across = this.root.clientWidth;
+    const places = state.panels.reduce((sum, panel) => sum + (panel.wide ? 4 : 1), 0) || 1;
+    let columns = Math.max(Math.floor((across + GAP) / ((state.width || USUAL) + GAP)), 1);
+    const height = this.view.address ? innerHeight : app.parentElement.clientHeight || innerHeight;
+    const top = this.root.getBoundingClientRect().top - app.getBoundingClientRect().top;
+    const ratio = manifest.screen.height / (manifest.screen.width * manifest.screen.pixel);
+    const used = (count) => Math.ceil(places / count) * (((across - GAP * (count - 1)) / count - 18) * ratio + CHROME + GAP);
+    const lanes = Math.min(0.31 * height, timeline?.height ?? Infinity);
+    if (!state.width && across > 500) {
+      const most = Math.max(columns, Math.floor(across / LEAST));
+      const fitting = Array.from({ length: most }, (_, i) => i + 1).find((count) => used(count) <= height - top - lanes - BELOW);
+      columns = fitting ?? columns;
+    }
+    columns = Math.min(columns, Math.max(places, 2));
+    // What the panels leave free is the timeline's.
+    if (timeline) timeline.scroll.style.maxHeight = `${Math.max(lanes, height - top - used(columns) - BELOW)}px`;
+    this.root.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   }
 
   // The kinds of rows that the panels show.
@@ -183,7 +208,8 @@ class Card {
       if (!known.includes(now[field]) && now[field] !== "") known.push(now[field]);
       node.replaceChildren(...known.map((value) => el("option", { value }, names.label(field, value))));
       node.value = now[field];
-      node.hidden = field !== "method" && !known.some((value) => value !== "");
+      const plain = field === "action" && now.stream === "value";
+      node.hidden = field !== "method" && (plain || !known.some((value) => value !== ""));
       node.disabled = known.length < 2;
     }
     this.root.classList.toggle("wide", Boolean(panel.wide));

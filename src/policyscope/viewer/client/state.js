@@ -3,7 +3,7 @@ import { clamp } from "./numbers.js";
 
 export const DEFAULTS = {
   step: 0, panels: [], selected: 0, norm: "frame", gain: 1, opacity: 0.92, ground: "dimmed", palette: "safe",
-  smooth: true, rate: 15, loop: null, zoom: null, theme: "auto", tab: "step", box: null, width: 220, hidden: [],
+  smooth: true, rate: 15, loop: null, zoom: null, theme: "auto", tab: "step", box: null, width: 0, hidden: [],
 };
 
 const NUMBERS = new Set(["step", "selected", "gain", "opacity", "rate", "width"]);

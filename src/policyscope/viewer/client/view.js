@@ -32,7 +32,7 @@ export class View {
     this.state.on((changed) => this.changed(changed));
     if (address) addEventListener("hashchange", () => this.follow());
     this.applyTheme();
-    this.applyWidth();
+    this.settle();
     this.loadSeries();
     if (manifest.live) this.live = new Live(this, this.strip);
     this.redraw();
@@ -44,7 +44,7 @@ export class View {
     this.hello = this.introduction();
     this.grid = el("section", { class: "grid", "aria-label": "panels" });
     const side = el("aside", { class: "side", "aria-label": "details" });
-    const line = el("section", { class: "timeline", "aria-label": "timeline" });
+    const line = this.line = el("section", { class: "timeline", "aria-label": "timeline" });
     this.app = el("div", { class: "app" }, bar, this.strip, this.hello, el("main", {}, this.grid, side), line);
     this.root.replaceChildren(this.app);
     this.panels = new Panels(this, this.grid);
@@ -56,7 +56,8 @@ export class View {
       event.preventDefault();
       this.jump(this.state.step + Math.sign(event.deltaY || event.deltaX));
     }, { passive: false });
-    new ResizeObserver(() => this.redraw()).observe(this.grid);
+    const watch = new ResizeObserver(() => this.settle());
+    for (const node of [this.app, line, bar]) watch.observe(node);
   }
 
   introduction() {
@@ -64,6 +65,7 @@ export class View {
     try { seen = localStorage.getItem("policyscope-seen"); } catch { /* not kept from a file, nor in a notebook */ }
     const close = () => {
       hello.remove();
+      this.settle();
       try { localStorage.setItem("policyscope-seen", "1"); } catch { /* the same */ }
     };
     const hello = el("section", { class: "hello", "aria-label": "introduction" },
@@ -280,7 +282,7 @@ export class View {
 
   changed(changed) {
     if (changed.has("theme")) this.applyTheme();
-    if (changed.has("width")) this.applyWidth();
+    if (["width", "panels", "hidden"].some((name) => changed.has(name))) this.settle();
     this.redraw();
     if (this.address) {
       clearTimeout(this.writing);
@@ -305,8 +307,12 @@ export class View {
     this.timeline.stale = true;
   }
 
-  applyWidth() {
-    this.grid.style.setProperty("--panel", `${this.state.width}px`);
+  // Sizes follow what else stands on the page; they are known once it has been laid out.
+  settle() {
+    requestAnimationFrame(() => {
+      this.panels?.layout();
+      this.redraw();
+    });
   }
 
   redraw() {
