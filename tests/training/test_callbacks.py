@@ -6,6 +6,7 @@ import builtins
 import importlib
 import runpy
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from policyscope.errors import MissingExtraError, ProtocolError
 from policyscope.training.callbacks.stable_baselines3 import SaliencyCallback
+from policyscope.training.callbacks.weights_and_biases import log, send
+from policyscope.training.probe import SaliencyProbe
+from policyscope.training.probe.film import gif
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,12 +123,74 @@ def test_tensorboard_gets_pictures_and_the_console_the_headlines(
     (folder,) = tmp_path.iterdir()
     events = EventAccumulator(str(folder))
     events.Reload()
-    assert events.Tags()["images"] == ["saliency/maps"]
+    assert events.Tags()["images"] == ["saliency/film", "saliency/maps"]
     assert "saliency/q/on_moving" in events.Tags()["scalars"]
     assert "layers/features_extractor.cnn.0/gradient_norm/q" in events.Tags()["scalars"]
     printed = capsys.readouterr().out
     assert "q/gradient_norm" in printed
     assert "cnn.0" not in printed
+
+
+FILM = "saliency/film"
+
+
+class FakeRun:
+    """What ``wandb.init`` returns; files are read as they are logged, for they may be gone later."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, dict[str, Any]]] = []
+
+    def log(self, row: dict[str, Any], step: int) -> None:
+        read = {FILM: Path(row[FILM][1]).read_bytes()} if FILM in row else {}
+        self.rows.append((step, row | read))
+
+
+@pytest.fixture
+def wandb(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
+    module = types.ModuleType("wandb")
+    module.Image = lambda picture: ("image", picture)  # type: ignore[attr-defined]
+    module.Video = lambda path: ("video", path)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    return FakeRun()
+
+
+def test_weights_and_biases_gets_scalars_always_and_pictures_when_asked(wandb: FakeRun) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 4, 8, 4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(256, 3)
+    )
+    states = np.random.default_rng(0).integers(0, 256, (5, 4, 36, 36), np.uint8)
+    probe = SaliencyProbe.for_module(network, states, scale=255.0)
+    log(probe, wandb, 10)
+    log(probe, wandb, 20, picture=True, film=True)
+    (first, plain), (second, drawn) = wandb.rows
+    assert (first, second) == (10, 20)
+    assert set(plain) == set(drawn) - {"saliency/maps", FILM}
+    assert all(isinstance(value, float) for value in plain.values())
+    assert np.array_equal(drawn["saliency/maps"][1], probe.picture())
+    assert drawn[FILM] == gif(probe.film())
+
+
+def test_the_callback_gives_a_run_of_weights_and_biases_few_pictures(wandb: FakeRun) -> None:
+    model = PPO("CnnPolicy", Crossing(), seed=0, n_steps=16, batch_size=16, n_epochs=1)
+    model.learn(
+        160, callback=SaliencyCallback(every=1, states=4, spacing=2, budget=1e9, pictures=3, films=4, run=wandb)
+    )
+    rows = [row for _, row in wandb.rows]
+    assert len(rows) > 8
+    assert all("saliency/value/gradient_norm" in row for row in rows)
+    assert [i for i, row in enumerate(rows) if "saliency/maps" in row] == list(range(0, len(rows), 3))
+    assert [i for i, row in enumerate(rows) if FILM in row] == list(range(0, len(rows), 4))
+    assert rows[0][FILM][:6] == b"GIF89a"
+
+
+def test_without_weights_and_biases_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    run = FakeRun()
+    send(run, {"saliency/q/zero_share": 0.0}, 1)  # numbers need nothing but the run
+    assert run.rows == [(1, {"saliency/q/zero_share": 0.0})]
+    with pytest.raises(MissingExtraError, match=r"policyscope\[wandb\]"):
+        send(run, {}, 1, picture=np.zeros((2, 2, 3), np.uint8))
 
 
 def test_measurements_keep_to_their_share_of_the_time() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy.stats import spearmanr
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 import policyscope as ps
 from policyscope.agents.agent import Agent
@@ -19,6 +25,8 @@ from policyscope.agents.networks.recurrent_q import SplitAttentionDRQN
 from policyscope.agents.protocol import Protocol
 from policyscope.errors import ProtocolError, TargetError
 from policyscope.training.probe import SaliencyProbe, measures
+from policyscope.training.probe.film import FRAMES, gif
+from policyscope.training.probe.sheet import Looked, columns
 
 
 def observations(*shape: int, seed: int = 0) -> np.ndarray:
@@ -282,6 +290,7 @@ def test_nothing_is_left_in_the_module() -> None:
     with torch.no_grad():
         probe()
         probe.picture()
+        probe.film()
     assert [module.training for module in network.modules()] == modes
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -391,6 +400,58 @@ def test_a_writer_is_given_scalars_and_the_picture() -> None:
     scalars = probe.log(writer, 7, picture=True)
     assert {name: (value, 7) for name, value in scalars.items()} == writer.scalars
     assert writer.images["saliency/maps"][2:] == (3, 7)
+
+
+def test_a_film_shows_steps_in_a_row_and_plays_in_any_viewer_of_gifs() -> None:
+    torch.manual_seed(0)
+    seen = np.zeros((60, 4, 84, 84), np.uint8)
+    for step in range(60):
+        seen[step, :, 40, step] = 250  # the frame tells the step
+    agent = agent_of(DQN(4))
+    probe = SaliencyProbe.for_episode(agent, ps.Episode.from_arrays(seen, protocol=agent.protocol), states=8)
+    frames = probe.film()
+    assert frames.shape[0] == FRAMES
+    assert probe.film(frames=5).shape == (5, *frames.shape[1:])
+    screens = frames[:, -174:-6, 6:174].reshape(FRAMES, 84, 2, 84, 2, 3).max(axis=(2, 4, 5))
+    first = (60 - FRAMES) // 2
+    assert [int(screen[40].argmax()) for screen in screens] == list(range(first, first + FRAMES))
+    played = Image.open(io.BytesIO(gif(frames)))
+    assert played.n_frames == FRAMES
+    assert played.size == (frames.shape[2], frames.shape[1])
+    shown = np.asarray(played.convert("RGB")).astype(int)
+    assert np.abs(shown - frames[0]).mean() < 3
+
+
+def test_without_steps_in_a_row_a_film_shows_the_states() -> None:
+    probe = SaliencyProbe.for_module(Small(), observations(6, 4, 16, 16), scale=255.0)
+    assert len(probe.film()) == 6
+    windows = SaliencyProbe(agent_of(GRUActorCritic(4), **GRU), observations(2, 5, 1, 80, 80))
+    assert len(windows.film()) == 2
+
+
+def test_a_films_maps_have_one_scale_and_a_sheets_each_its_own() -> None:
+    maps = np.zeros((3, 16, 16), np.float32)
+    maps[:, 4, 4] = [1, 0.1, 0.01]
+    frames = np.zeros((3, 1, 16, 16), np.uint8)
+    found = [Looked("q", "guided_backprop", maps)]
+    alike = columns(found, frames)[1].pictures
+    scaled = columns(found, frames, together=True)[1].pictures
+    assert np.array_equal(alike[0], alike[2])
+    assert scaled[0].sum(dtype=int) > scaled[1].sum(dtype=int) > scaled[2].sum(dtype=int)
+
+
+def test_tensorboard_is_given_the_film_as_a_gif_that_moves(tmp_path: Path) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    probe = SaliencyProbe.for_module(Small(), observations(4, 4, 16, 16), scale=255.0)
+    probe.log(writer, 7, film=True)
+    writer.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    (event,) = events.Images("saliency/film")
+    assert event.step == 7
+    assert event.encoded_image_string == gif(probe.film())
+    assert Image.open(io.BytesIO(event.encoded_image_string)).n_frames == 4
+    assert (event.height, event.width) == probe.film().shape[1:3]
 
 
 def test_mistakes_are_told_in_one_line() -> None:

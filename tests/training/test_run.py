@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import policyscope as ps
 from policyscope.errors import RunError, TrainingError
@@ -208,8 +209,11 @@ def test_what_the_network_looks_at_is_measured_beside_the_returns(tmp_path, monk
 
     monkeypatch.setattr(watching, "_APART", 2)
     recipe = replace(SMALL["actor-critic"], games=8, length=5, steps=480)
-    chosen = options(tmp_path, saliency_every=100)
+    chosen = options(tmp_path, saliency_every=100, saliency_films=3)
     trained("actor-critic", replace(recipe, steps=240), chosen)
+    film = tmp_path / "run" / "saliency.gif"
+    assert Image.open(film).n_frames == 16  # as many steps as there were until the states were found
+    film.unlink()
     first = rows(tmp_path, "saliency.csv")
     assert [int(row["step"]) for row in first] == [128, 200]
     assert float(first[0]["saliency/policy/change_from_start"]) > 0
@@ -218,3 +222,4 @@ def test_what_the_network_looks_at_is_measured_beside_the_returns(tmp_path, monk
     again = rows(tmp_path, "saliency.csv")
     assert [int(row["step"]) for row in again] == [128, 200, 304, 400]
     assert (tmp_path / "run" / "saliency.png").stat().st_size > 1000
+    assert Image.open(film).n_frames == 16  # the same steps

@@ -86,7 +86,7 @@ def write_gif(
     scale = min(_GIF_WIDTH / board.size[1], 1.0)
     size = (round(board.size[1] * scale), round(board.size[0] * scale))
     sample = steps[np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 6)).astype(int))]
-    palette = _shared_palette([_shrunk(board.frames(sample[i : i + 1])[0], size) for i in range(len(sample))])
+    palette = shared_palette([_shrunk(board.frames(sample[i : i + 1])[0], size) for i in range(len(sample))])
 
     def images() -> Iterator[Image.Image]:
         done = 0
@@ -115,7 +115,7 @@ def _shrunk(frame: Array, size: tuple[int, int]) -> Array:
     )
 
 
-def _shared_palette(frames: list[Array]) -> Image.Image:
+def shared_palette(frames: list[Array]) -> Image.Image:
     """The 256 colours that serve sampled frames best."""
     return Image.fromarray(np.concatenate(frames)).quantize(
         256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE

@@ -63,6 +63,8 @@ class RunOptions:
     """Steps between rows of the curve."""
     saliency_every: int = 50_000
     """Steps between measurements of what the network looks at; 0 for none."""
+    saliency_films: int = 10
+    """Every how many of these measurements a film is made; 0 for none."""
     tensorboard: bool = True
     """Write TensorBoard's files too, if it is installed."""
 
@@ -101,7 +103,7 @@ class Run:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             self._curve = Curve(self.folder / "curve.csv", self.step)
         self._board = _board(self.folder / "tensorboard", self.step) if options.tensorboard else None
-        self._watching = Watching(self.folder, options.saliency_every, self.step, self._board)
+        self._watching = Watching(self.folder, options.saliency_every, self.step, self._board, options.saliency_films)
         self._began, self._next_report = time.monotonic(), self.step + options.report_every
         self._next_save = self.step + options.save_every
         self._progress = Progress(recipe.steps, self.step, options.minutes)

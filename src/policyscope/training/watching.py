@@ -1,11 +1,13 @@
 """What the network looks at while it learns: the probe's scalars beside the returns, on states met at the start.
 
-``RUN/saliency.csv`` has them by step, ``RUN/saliency.png`` the maps of the last time, TensorBoard both;
-``RUN/saliency.safetensors`` keeps the states, so that a resumed run measures the same ones.
+``RUN/saliency.csv`` has them by step, ``RUN/saliency.png`` the maps of the last time, ``RUN/saliency.gif`` a film of
+them, made now and then, and TensorBoard all; ``RUN/saliency.safetensors`` keeps the states, so that a resumed run
+measures the same ones.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,16 +24,17 @@ from policyscope.training.checkpoints import agent_of
 from policyscope.training.curve import Curve
 from policyscope.training.games import Games
 from policyscope.training.probe import SaliencyProbe
+from policyscope.training.probe.film import FRAMES, add_gif, gif
 
 _STATES, _SEQUENCES = 64, 16
 _AT_ONCE, _APART = 8, 25  # states of so many games are kept, each so many steps of theirs
-_KEPT = "observations"
+_KEPT, _FILM = "observations", "film"
 
 
 class Watching:
     """Gathers states as a run begins, and measures its network on them now and then."""
 
-    def __init__(self, folder: Path, every: int, step: int, board: Any = None) -> None:
+    def __init__(self, folder: Path, every: int, step: int, board: Any = None, films: int = 10) -> None:
         """Prepares, or finds what a run kept when it stopped.
 
         Args:
@@ -39,11 +42,14 @@ class Watching:
             every: Steps between measurements; 0 for none.
             step: Where the run is.
             board: TensorBoard's writer, if there is one.
+            films: Every how many measurements a film is made; 0 for none.
         """
         self._folder, self._every, self._board = folder, every, board
         self._curve = Curve(folder / "saliency.csv", step) if every else None
         self._next = (step // every + 1) * every if step and every else 0
         self._calls, self._gathered = 0, list[np.ndarray[Any, Any]]()
+        self._measured = step // every if every else 0  # a resumed run goes on counting
+        self._films, self._in_a_row = films, deque[np.ndarray[Any, Any]](maxlen=FRAMES)
         self._probe: SaliencyProbe | None = None
         self._start: dict[str, Tensor] = {}
 
@@ -68,43 +74,59 @@ class Watching:
         file = self._folder / "saliency.safetensors"
         if not self._gathered and file.exists():
             kept = load_file(file)
-            self._probe = self._made(network.recipe, network.state_dict(), protocol, kept.pop(_KEPT).numpy())  # type: ignore[arg-type]
+            states = {name: kept.pop(name) for name in (_KEPT, _FILM) if name in kept}  # early runs have no film
+            self._probe = self._made(network.recipe, network.state_dict(), protocol, states)  # type: ignore[arg-type]
             self._probe.load_state_dict(kept)
             return
         if not self._start:
             self._start = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         self._calls += 1
+        seen = games.observations[:, -protocol.stack :]
+        seen = seen[:, :, None] if protocol.layout == "time" else seen
+        self._in_a_row.append(seen[0].copy())
         if self._calls % _APART:
             return
-        seen = games.observations[:, -protocol.stack :]
         first = self._calls // _APART * _AT_ONCE
         rows = np.arange(first, first + min(_AT_ONCE, len(seen))) % len(seen)
-        self._gathered.append(seen[rows][:, :, None] if protocol.layout == "time" else seen[rows].copy())
+        self._gathered.append(seen[rows])
         wanted = _SEQUENCES if protocol.layout == "time" else _STATES
         if sum(map(len, self._gathered)) >= wanted:
-            observations = np.concatenate(self._gathered)[:wanted]
-            self._probe = self._made(network.recipe, self._start, protocol, observations)  # type: ignore[arg-type]
+            found = {_KEPT: np.concatenate(self._gathered)[:wanted], _FILM: np.stack(self._in_a_row)}
+            states = {name: torch.from_numpy(array) for name, array in found.items()}
+            self._probe = self._made(network.recipe, self._start, protocol, states)  # type: ignore[arg-type]
             self._probe.start_from(self._probe.agent.network)
             self._start = {}
 
     def _made(
-        self, recipe: Mapping[str, Any], weights: Mapping[str, Tensor], protocol: Protocol, observations: Any
+        self,
+        recipe: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        protocol: Protocol,
+        states: dict[str, Tensor],
     ) -> SaliencyProbe:
-        self._observations = torch.from_numpy(observations)
-        return SaliencyProbe(agent_of(recipe, weights, protocol, "greedy", {}), observations)
+        self._states = states
+        agent = agent_of(recipe, weights, protocol, "greedy", {})
+        return SaliencyProbe(agent, states[_KEPT], film=states.get(_FILM))
 
     def _measure(self, probe: SaliencyProbe, step: int, network: nn.Module) -> None:
         weights = {name: value.detach().float().cpu() for name, value in network.state_dict().items()}
         probe.agent.network.load_state_dict(weights)
         scalars, picture = probe(step), probe.picture()
+        film = probe.film() if self._films and self._measured % self._films == 0 else None
+        self._measured += 1
         with disk_errors(self._folder):
             assert self._curve is not None
             self._curve.add({"step": step, **scalars})
             with replacing(self._folder / "saliency.png") as part:
                 Image.fromarray(picture).save(part, format="png")
+            if film is not None:
+                with replacing(self._folder / "saliency.gif") as part:
+                    part.write_bytes(gif(film))
             with replacing(self._folder / "saliency.safetensors") as part:
-                save_file({_KEPT: self._observations, **probe.state_dict()}, part)
+                save_file({**self._states, **probe.state_dict()}, part)
         if self._board is not None:
             for name, value in scalars.items():
                 self._board.add_scalar(name, value, step)
             self._board.add_image("saliency/maps", picture, step, dataformats="HWC")
+            if film is not None:
+                add_gif(self._board, "saliency/film", film, step)

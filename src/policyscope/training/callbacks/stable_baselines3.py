@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from policyscope.agents.agent import Agent, ContinuousActions, Streams
 from policyscope.errors import MissingExtraError, ProtocolError
+from policyscope.training.callbacks.weights_and_biases import send
 from policyscope.training.probe import SaliencyProbe
+from policyscope.training.probe.film import FRAMES, add_gif
 from policyscope.training.probe.states import described
 
 try:
@@ -37,6 +40,8 @@ class SaliencyCallback(BaseCallback):
         spacing: Calls of ``env.step`` between two states that are kept.
         budget: Share of the training's time that measurements may take; they are put off where they would take more.
         pictures: Every how many measurements a picture goes to TensorBoard; 0 for none.
+        films: Every how many measurements a film does; 0 for none.
+        run: A run of Weights & Biases that is given scalars, pictures and films as well.
         stack: Frames in an observation's channels; left out, three channels are one coloured frame.
         selection: As for ``SaliencyProbe``.
         verbose: As for every callback.
@@ -58,13 +63,17 @@ class SaliencyCallback(BaseCallback):
         pictures: int = 10,
         stack: int | None = None,
         selection: str = "greedy",
+        films: int = 20,
+        run: Any = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
         self.every, self.states, self.spacing = every, states, spacing
-        self.budget, self.pictures, self.stack, self.selection = budget, pictures, stack, selection
+        self.budget, self.stack, self.selection = budget, stack, selection
+        self.pictures, self.films, self.run = pictures, films, run
         self.probe: SaliencyProbe | None = None
         self._kept: list[np.ndarray] = []
+        self._in_a_row: deque[np.ndarray] = deque(maxlen=FRAMES)
         self._untrained: nn.Module | None = None
         self._measured = 0
         self._next_step = 0
@@ -83,35 +92,49 @@ class SaliencyCallback(BaseCallback):
         return True
 
     def _collect(self) -> None:
-        """Keeps one state, of each environment in turn."""
-        if self.n_calls % self.spacing:
-            return
+        """Keeps one state, of each environment in turn, and the newest of the first environment in a row."""
         seen: Any = self.model._last_obs
         if not isinstance(seen, np.ndarray):
             raise ProtocolError("the saliency callback takes observations that are one image, not a dictionary of them")
+        self._in_a_row.append(seen[0].copy())
+        if self.n_calls % self.spacing:
+            return
         self._kept.append(seen[len(self._kept) % len(seen)].copy())
         if len(self._kept) == self.states:
             observations = np.stack(self._kept)
             network = _network(self.model)
             agent = _agent(network, observations, self.stack, self.model.action_space)
-            self.probe = SaliencyProbe(agent, observations, selection=self.selection, forward=_forward)
+            film = np.stack(self._in_a_row)
+            self.probe = SaliencyProbe(agent, observations, selection=self.selection, forward=_forward, film=film)
             if self._untrained is not None:
                 self.probe.start_from(self._untrained)
             self._kept, self._untrained = [], None
 
     def _measure(self, probe: SaliencyProbe) -> None:
-        begun = time.monotonic()
-        for name, value in probe(self.num_timesteps).items():
+        begun, step = time.monotonic(), self.num_timesteps
+        scalars = probe(step)
+        for name, value in scalars.items():
             hidden = not name.startswith("saliency/") or "/guided/" in name or not name.endswith(HEADLINES)
             self.logger.record(name, value, exclude=("stdout", "log") if hidden else None)
-        boards = any(isinstance(form, TensorBoardOutputFormat) for form in self.logger.output_formats)
-        if boards and self.pictures and self._measured % self.pictures == 0:
-            picture: Any = Image(probe.picture(), "HWC")
-            self.logger.record("saliency/maps", picture, exclude=("stdout", "log", "json", "csv"))
+        boards = [form.writer for form in self.logger.output_formats if isinstance(form, TensorBoardOutputFormat)]
+        wanted = bool(boards) or self.run is not None
+        picture = probe.picture() if wanted and self._is_turn(self.pictures) else None
+        film = probe.film() if wanted and self._is_turn(self.films) else None
+        if boards and picture is not None:
+            image: Any = Image(picture, "HWC")
+            self.logger.record("saliency/maps", image, exclude=("stdout", "log", "json", "csv"))
+        if film is not None:
+            for board in boards:
+                add_gif(board, "saliency/film", film, step)
+        if self.run is not None:
+            send(self.run, scalars, step, picture, film)
         self._measured += 1
         now = time.monotonic()
         self._next_step = self.num_timesteps + self.every
         self._next_time = now + (now - begun) / self.budget
+
+    def _is_turn(self, every: int) -> bool:
+        return bool(every) and self._measured % every == 0
 
 
 def _network(model: Any) -> nn.Module:

@@ -20,15 +20,14 @@ from policyscope.saliency.rectifiers import Point, Rule
 from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
 from policyscope.training.probe import layers, measures
+from policyscope.training.probe.film import FRAMES, add_gif, film
 from policyscope.training.probe.layers import Scalars
-from policyscope.training.probe.sheet import sheet
-from policyscope.training.probe.states import Forward, ProbeStates, described, spread_over
+from policyscope.training.probe.outputs import UNEXPLAINED, USUAL, of_outputs
+from policyscope.training.probe.sheet import Pictures, columns, joined, looked, sheet
+from policyscope.training.probe.states import Forward, ProbeStates, described, in_a_row, spread_over
 
-USUAL = ("q", "policy", "value", "advantage")
-# Streams that are no decision and no value: the attention has scalars of its own, a spread is not looked for.
-ATTENTION = "attention"
-UNEXPLAINED = (ATTENTION, "log_std")
-SATURATED = 0.99
+_AT_ONCE = 16
+"""States of a film that go through the network at once."""
 
 
 class SaliencyProbe:
@@ -51,6 +50,7 @@ class SaliencyProbe:
         selection: What is explained of a stream with several entries: ``greedy``, ``contrast`` or ``sum``.
         forward: How the network is called, ``forward(network, inputs)``; by default ``network(inputs)``. The agent's
             ``read`` makes streams of what it returns.
+        film: Observations of steps that follow each other, for films; left out, a film shows the states.
 
     Raises:
         ProtocolError: The network does not take the observations.
@@ -70,9 +70,11 @@ class SaliencyProbe:
         streams: Sequence[str] | None = None,
         selection: str = "greedy",
         forward: Forward | None = None,
+        film: Array | Tensor | None = None,
     ) -> None:
         self.agent, self.selection, self.step = agent, selection, 0
         self._states = ProbeStates(agent, observations, forward)
+        self._film = self._states if film is None else ProbeStates(agent, film, forward)
         self.streams = self._checked(streams)
         # path -> the ranks of the maps
         self._start: dict[str, Tensor] = {}
@@ -90,6 +92,7 @@ class SaliencyProbe:
         selection: str = "greedy",
         stack: int | None = None,
         scale: float = 1.0,
+        film: Array | Tensor | None = None,
     ) -> SaliencyProbe:
         """A probe of any torch module, as one's own training loop has it.
 
@@ -104,17 +107,18 @@ class SaliencyProbe:
             selection: As for the class.
             stack: Frames in the channels; by default channels that are a multiple of three are coloured frames.
             scale: What observations are divided by first; 1 where the module does so itself, or is given floats.
+            film: As for the class.
         """
         name = type(network).__name__
         protocol = described(observations, name, stack, scale)
         agent = Agent(network, protocol, (), (), read=read or Guess(), source=name)
-        return cls(agent, observations, streams=streams, selection=selection, forward=forward)
+        return cls(agent, observations, streams=streams, selection=selection, forward=forward, film=film)
 
     @classmethod
     def for_episode(
         cls, agent: Agent, episode: Episode, states: int | None = None, window: int = 10, **options: Any
     ) -> SaliencyProbe:
-        """A probe on states of an episode, evenly spread.
+        """A probe on states of an episode, evenly spread, and a film of steps in its middle.
 
         Args:
             agent: Who is measured.
@@ -123,6 +127,7 @@ class SaliencyProbe:
             window: Frames that a network with a memory is unrolled over.
             options: As for the class.
         """
+        options = {"film": in_a_row(agent, episode, FRAMES, window)} | options
         return cls(agent, spread_over(agent, episode, states, window), **options)
 
     def __call__(self, step: int = 0) -> dict[str, float]:
@@ -137,7 +142,8 @@ class SaliencyProbe:
             outputs: Streams = trace.outputs
             scalars, ranked = self._of_streams(trace)
             scalars |= layers.activity(trace, outputs.values())
-            scalars |= self._of_outputs({name: values.detach() for name, values in outputs.items()})
+            detached = {name: values.detach() for name, values in outputs.items()}
+            scalars |= of_outputs(detached, self.agent.continuous is None)
             self._start = self._start or ranked
             before, self._before = self._before or ranked, ranked
             for path, now in ranked.items():
@@ -146,13 +152,22 @@ class SaliencyProbe:
             values = torch.stack([v.detach().float() for v in scalars.values()]).tolist()
         return dict(sorted(zip(scalars, values, strict=True), key=lambda item: _order(item[0])))
 
-    def log(self, writer: Any, step: int, picture: bool = False) -> dict[str, float]:
-        """Measures, and writes to anything with ``add_scalar`` (and ``add_image``), such as a SummaryWriter."""
+    def log(self, writer: Any, step: int, picture: bool = False, film: bool = False) -> dict[str, float]:
+        """Measures, and writes to anything with ``add_scalar`` (and ``add_image``), such as a SummaryWriter.
+
+        Args:
+            writer: Films are written to TensorBoard's own SummaryWriter alone.
+            step: Of the training.
+            picture: Write :meth:`picture` as well.
+            film: Write :meth:`film` as well.
+        """
         scalars = self(step)
         for name, value in scalars.items():
             writer.add_scalar(name, value, step)
         if picture and hasattr(writer, "add_image"):
             writer.add_image("saliency/maps", self.picture(), step, dataformats="HWC")
+        if film:
+            add_gif(writer, "saliency/film", self.film(), step)
         return scalars
 
     def picture(self, states: int = 4, layer: str | int = 1) -> Array:
@@ -163,16 +178,30 @@ class SaliencyProbe:
             layer: The layer of Grad-CAM.
         """
         rows = np.linspace(0, len(self._states) - 1, min(states, len(self._states))).round().astype(int)
+        return sheet(self._drawn(self._states, rows, layer), self.step)
+
+    def film(self, frames: int = FRAMES, layer: str | int = 1) -> Array:
+        """Screens and maps of steps that follow each other, the same each time: (n, H, W, 3) uint8.
+
+        All maps of a column have one scale, so that the film does not flicker.
+
+        Args:
+            frames: At most so many.
+            layer: The layer of Grad-CAM.
+        """
+        rows = np.arange(min(frames, len(self._film)))
+        return film(self._drawn(self._film, rows, layer, together=True), self.step)
+
+    def _drawn(self, states: ProbeStates, rows: Array, layer: str | int, together: bool = False) -> list[Pictures]:
+        def newest(gradient: Tensor) -> Tensor:
+            return states.by_frame(gradient)[:, -1].sum(dim=1)
+
+        parts = []
         with self._untouched():
-            trace = self._states.trace(self.agent.network, rows)
-            return sheet(
-                trace,
-                {stream: self._target(trace, stream) for stream in self.streams},
-                self._states.screens(rows),
-                lambda gradient: self._states.by_frame(gradient)[:, -1].sum(dim=1),
-                layer,
-                self.step,
-            )
+            for some in np.array_split(rows, -(-len(rows) // _AT_ONCE)):
+                trace = states.trace(self.agent.network, some)
+                parts.append(looked(trace, {s: self._target(trace, s) for s in self.streams}, newest, layer))
+        return columns(joined(parts), states.screens(rows), together)
 
     def start_from(self, network: nn.Module) -> None:
         """Takes this network's maps as the start from now on, such as those of a copy made before training."""
@@ -220,29 +249,6 @@ class SaliencyProbe:
                     scalars[f"{of_rule}/on_moving"] = measures.on_moving(maps, places)
                 ranked[of_rule] = measures.ranks(maps)
         return scalars, ranked
-
-    def _of_outputs(self, outputs: Streams) -> Scalars:
-        scalars: Scalars = {}
-        discrete = self.agent.continuous is None
-        for name, values in outputs.items():
-            if name.startswith(ATTENTION):
-                means = values.mean(dim=0).flatten().flip(0)
-                scalars |= {f"attention/{name}/t-{lag}": mean for lag, mean in enumerate(means)}
-            if name not in USUAL:
-                continue
-            wide = targets.entries(values, len(values), name)
-            best = wide.topk(min(2, wide.shape[1]), dim=1).values
-            if name != "policy":
-                shown = best[:, 0] if name == "q" else wide.mean(dim=1)
-                scalars |= {f"{name}/mean": shown.mean(), f"{name}/spread": shown.std(correction=0)}
-            elif discrete:
-                logarithms = wide.log_softmax(dim=1)
-                scalars["policy/entropy"] = -(logarithms.exp() * logarithms).sum(dim=1).mean()
-                scalars["policy/saturation"] = (logarithms.amax(dim=1).exp() > SATURATED).float().mean()
-            if name in ("q", "policy") and discrete and wide.shape[1] > 1:
-                scalars[f"{name}/gap"] = (best[:, 0] - best[:, 1]).mean()
-                scalars[f"{name}/distinct_actions"] = measures.distinct(wide.argmax(dim=1), wide.shape[1])
-        return scalars
 
     def _target(self, trace: Trace, stream: str) -> Tensor:
         return targets.select(trace.outputs[stream], self.selection, trace.states, stream)

@@ -171,3 +171,10 @@ def spread_over(agent: Agent, episode: Episode, states: int | None, window: int)
     wanted = min(states or (STATES_OVER_TIME if over_time else STATES), len(rows))
     rows = rows[np.linspace(0, len(rows) - 1, wanted).round().astype(int)]
     return episode.window(rows, window)[0] if agent.memory_size else np.asarray(episode.observations[rows])
+
+
+def in_a_row(agent: Agent, episode: Episode, steps: int, window: int) -> Array:
+    """Observations of steps that follow each other, from the middle of an episode; as ``spread_over`` gives them."""
+    first = max((len(episode) - steps) // 2, 0)
+    rows = np.arange(first, min(first + steps, len(episode)))
+    return episode.window(rows, window)[0] if agent.memory_size else np.asarray(episode.observations[rows])
