@@ -36,7 +36,7 @@ export class Live {
   async command(body) {
     try {
       await this.view.source.post("/live", body);
-      if (body.do === "branch" || body.do === "track") this.follow = body.do === "branch";
+      if (body.do === "branch") this.follow = true;
       this.told.textContent = "";
     } catch (error) {
       this.told.textContent = error.message;
@@ -66,7 +66,7 @@ export class Live {
     const { view } = this;
     if (status.track !== this.track) {
       this.track = status.track;
-      view.track = status.track;
+      view.track = view.source.track = status.track;
       view.store.forget();
       this.fetched = 0;
       view.manifest.steps = 0;
@@ -111,10 +111,37 @@ export class Live {
     });
   }
 
+  // -- two courses side by side --------------------------------------------------------------------------------
+
+  called(track) {
+    const found = this.status.tracks.find(({ id }) => id === track);
+    return !found || found.parent === null ? "the game" : `branch ${track}`;
+  }
+
+  // Where a course's first row lies, counted from the beginning of the game that it left.
+  begin(track) {
+    const found = this.status.tracks.find(({ id }) => id === track);
+    return !found || found.parent === null ? 0 : this.begin(found.parent) + found.from;
+  }
+
+  // The row of another course at the moment that is shown; null where it has none.
+  rowIn(track) {
+    const row = this.view.state.step + this.begin(this.track) - this.begin(track);
+    const steps = this.status.tracks.find(({ id }) => id === track)?.steps ?? 0;
+    return row >= 0 && row < steps ? row : null;
+  }
+
   async chooseOther() {
-    const id = Number(this.compare.value);
-    this.view.timeline.other = id < 0 ? null : { id, from: this.status.tracks.find((t) => t.id === id)?.from ?? 0 };
-    this.view.showOther?.(id);
+    const { view } = this;
+    const track = Number(this.compare.value);
+    const own = view.state.panels.filter((panel) => panel.track === undefined);
+    view.timeline.other = null;
+    if (track < 0) return view.state.set({ panels: own });
+    view.state.set({ panels: own.flatMap((panel) => [panel, { ...panel, track }]) });
+    const series = await readSeries(unbundle(await view.source.get("series", track)));
+    view.timeline.other = { series, shift: this.begin(track) - this.begin(this.track) };
+    view.timeline.stale = true;
+    view.redraw();
   }
 
   show() {

@@ -65,10 +65,8 @@ export class Panels {
   // The kinds of rows that the panels show.
   kinds() {
     const kinds = new Set(["screens"]);
-    for (const { key, minus } of this.view.state.panels) {
-      for (const name of [key, minus]) {
-        if (name) kinds.add(isMap(name) ? `maps/${name}` : name.startsWith("input") ? "inputs" : "screens");
-      }
+    for (const { key, minus, track } of this.view.state.panels) {
+      if (track === undefined) for (const name of [key, minus]) if (name) kinds.add(kindOf(name));
     }
     return [...kinds];
   }
@@ -92,7 +90,8 @@ export class Panels {
   draw() {
     const { state, store, painter } = this.view;
     painter.prepare(store.chunk("screens", state.step), state.step, state.ground);
-    for (const card of this.cards) card.draw();
+    for (const card of this.cards) if (card.panel.track === undefined) card.draw();
+    for (const card of this.cards) if (card.panel.track !== undefined) card.draw();
   }
 
   move(from, to) {
@@ -214,7 +213,7 @@ class Card {
     }
     this.root.classList.toggle("wide", Boolean(panel.wide));
     const own = ["norm", "gain", "opacity", "palette"].some((name) => name in panel);
-    this.badge.textContent = panel.minus ? `minus ${names.title(panel.minus)}` : own ? "own look" : "";
+    this.badge.textContent = panel.track !== undefined ? this.view.live?.called(panel.track) ?? "" : panel.minus ? `minus ${names.title(panel.minus)}` : own ? "own look" : "";
     this.canvas.setAttribute("aria-label", `${names.title(panel.key)}, ${names.detail(panel.key)}`);
     this.canvas.title = names.meaning(panel.key);
     const map = isMap(panel.key);
@@ -237,8 +236,17 @@ class Card {
     const { state, store, painter } = this.view;
     const { key, minus } = this.panel;
     this.fit();
-    const row = state.step;
-    const wanted = [key, minus].filter(Boolean).map(kindOf);
+    const { track } = this.panel;
+    const row = this.view.rowIn(track);
+    if (row === null) {
+      painter.prepare(undefined, 0, state.ground);
+      painter.ground(this.context);
+      this.tell(null);
+      return this.say("this course has no such step", true);
+    }
+    const at = track === undefined ? "" : `@${track}`;
+    if (at) painter.prepare(store.chunk(`screens${at}`, row), row, state.ground);
+    const wanted = [key, minus].filter(Boolean).map((name) => kindOf(name) + at);
     const chunks = wanted.map((kind) => store.chunk(kind, row));
     const missing = wanted.find((_, i) => !chunks[i]);
     if (missing || !store.has(row)) {

@@ -45,16 +45,20 @@ export class HttpSource {
     return answer;
   }
 
-  path(key) {
-    return "/data/" + key.split("/").map(encodeURIComponent).join("/");
+  // Rows of a finished run never change under its tag; those of a game that is played belong to one of its courses.
+  path(key, track = this.track) {
+    const query = this.tag ? `?v=${encodeURIComponent(this.tag)}` : track === undefined ? "" : `?track=${track}`;
+    return "/data/" + key.split("/").map(encodeURIComponent).join("/") + query;
   }
 
   async manifest() {
-    return this.json("manifest");
+    const manifest = await this.json("manifest");
+    this.tag = manifest.tag;
+    return manifest;
   }
 
-  async get(key) {
-    return (await this.request(this.path(key))).arrayBuffer();
+  async get(key, track) {
+    return (await this.request(this.path(key, track))).arrayBuffer();
   }
 
   async json(key) {

@@ -6,9 +6,9 @@ export const DEFAULTS = {
   smooth: true, rate: 15, loop: null, zoom: null, theme: "auto", tab: "step", box: null, width: 0, hidden: [],
 };
 
-const NUMBERS = new Set(["step", "selected", "gain", "opacity", "rate", "width"]);
+const NUMBERS = new Set(["step", "selected", "gain", "opacity", "rate", "width", "track"]);
 const RANGES = new Set(["loop", "zoom", "box"]);
-const OWN = { n: "norm", g: "gain", o: "opacity", c: "palette" };
+const OWN = { n: "norm", g: "gain", o: "opacity", c: "palette", t: "track" };
 
 export class State {
   constructor(manifest, hash = "") {

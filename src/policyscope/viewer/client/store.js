@@ -59,7 +59,8 @@ export class Store {
     this.drop(place);
     this.chunks.set(place, { loading: true });
     try {
-      const bundle = unbundle(await this.source.get(place));
+      const [, name, track, row] = /^(.*?)(?:@(\d+))?\/(\d+)$/.exec(place);
+      const bundle = unbundle(await this.source.get(`${name}/${row}`, track));
       this.keep(place, await decode(kind, bundle));
     } catch (error) {
       this.chunks.set(place, { error: error.message, at: performance.now() });

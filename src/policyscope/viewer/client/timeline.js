@@ -202,6 +202,19 @@ export class Timeline {
     pen.lineWidth = columns.length > 6 ? 1 : 1.4;
     pen.lineJoin = "round";
     const many = (last - first) / this.inner > 2;
+    // Another course of the game is drawn over this one, dashed.
+    const others = this.other?.series.filter((column) => column.group === columns[0].group && columns[0].group.startsWith("stream:")) ?? [];
+    others.forEach(({ values }, i) => {
+      pen.strokeStyle = colours[i % colours.length];
+      pen.setLineDash([4, 3]);
+      pen.beginPath();
+      for (let k = 0; k < values.length; k++) {
+        if (k) pen.lineTo(this.x(k + this.other.shift), y(values[k]));
+        else pen.moveTo(this.x(this.other.shift), y(values[0]));
+      }
+      pen.stroke();
+      pen.setLineDash([]);
+    });
     columns.forEach(({ values }, i) => {
       pen.strokeStyle = colours[i % colours.length];
       pen.beginPath();

@@ -141,12 +141,12 @@ export class View {
     if (!by) return;
     this.due -= by;
     // A row whose pictures are still on their way is waited for, rather than skipped.
-    let step = state.step + by;
     const last = manifest.steps - 1;
-    if (state.loop) { if (step > state.loop[1] || step < state.loop[0]) step = state.loop[0]; }
-    else if (step > last) { this.playing = false; step = last; }
-    step = this.nearest(step, 1);
-    if (!this.panels.kinds().every((kind) => this.store.chunk(kind, step) || this.store.error(kind, step))) { this.due = 0; return; }
+    let step = state.step + by;
+    if (state.loop && (step > state.loop[1] || step < state.loop[0])) step = state.loop[0];
+    step = this.nearest(Math.min(step, last), 1);
+    if (!this.ready(step)) { this.due = 0; return; }
+    if (step === last && !state.loop) this.playing = false;
     state.set({ step });
   }
 
@@ -264,6 +264,11 @@ export class View {
     }
     state.set({ step: before });
     if (frames.length) download(gif(frames, Math.max(every / state.rate, 0.02)), `${this.fileName()}-${from}-${to}.gif`);
+  }
+
+  // The row of a course of the game at the moment that is shown.
+  rowIn(track) {
+    return track === undefined ? this.state.step : this.live ? this.live.rowIn(track) : null;
   }
 
   ready(step) {
