@@ -125,7 +125,7 @@ def test_methods_change_while_it_plays(begin: Callable[..., LiveSession]) -> Non
     steps = paused(session, status["steps"] + 2 * BATCH)
     _, found = items(session.frames(steps - 4, 0))
     assert [key for key in found if key.startswith("maps/")] == [f"maps/{key_of(VALUE)}"]
-    with pytest.raises(PolicyscopeError, match="no layer 'body.9'"):
+    with pytest.raises(PolicyscopeError, match=r"no layer 'body\.9'"):
         session.live.obey({"do": "panels", "panels": ["grad_cam~q~taken~body.9~~"]})
     assert session.status()["panels"] == [key_of(VALUE)]
     assert session.manifest()["panels"][0]["key"] == key_of(VALUE)

@@ -54,18 +54,16 @@ def request_of(agent: Agent, episode: Episode, layers: Sequence[str], panels: Se
     )
 
 
-def check_agents(first: Agent, other: Agent, episode: Episode) -> None:
+def check_agents(first: Agent, other: Agent) -> None:
     """Makes sure that an agent can explain what another one played.
 
     Raises:
         ProtocolError: It sees or does something else.
     """
     told = f"{other.source} cannot be compared with {first.source}"
-    if tuple(other.protocol.observation_shape) != tuple(episode.observations.shape[1:]):
-        raise ProtocolError(
-            f"{told}: it sees observations of shape {tuple(other.protocol.observation_shape)}, the run has "
-            f"{tuple(episode.observations.shape[1:])}"
-        )
+    shapes = [tuple(agent.protocol.observation_shape) for agent in (first, other)]
+    if shapes[0] != shapes[1]:
+        raise ProtocolError(f"{told}: it sees observations of shape {shapes[1]}, not {shapes[0]}")
     if other.actions != first.actions:
         raise ProtocolError(f"{told}: its actions are {', '.join(other.actions)}, not {', '.join(first.actions)}")
     if other.memory_size and other.fingerprint != first.fingerprint:

@@ -93,6 +93,10 @@ class Live:
         times = [moment for moment in list(self._times) if moment > time.monotonic() - 3]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
+    def request(self) -> Request | None:
+        """What is explained now of the agent that plays; None where that is nothing."""
+        return next((request for agent, request, _ in self._requests if not agent), None)
+
     def obey(self, body: Mapping[str, Any]) -> None:
         """Has a command carried out.
 

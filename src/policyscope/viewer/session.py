@@ -57,7 +57,7 @@ class RunSession:
 
     Attributes:
         title: For the window.
-        tag: The episode's fingerprint.
+        tag: What its rows depend on.
     """
 
     def __init__(
@@ -72,6 +72,8 @@ class RunSession:
             agents: ``""`` who played and ``b`` whom it is compared with; empty where they cannot be had.
             told: What the page should say about that.
         """
+        from policyscope import __version__
+
         if len(episode) == 0:
             raise RunError(f"{folder} holds no steps to look at")
         self._computing = Computing(agents, episode) if agents else None
@@ -83,7 +85,9 @@ class RunSession:
         # Read once here: what is read lazily is not to be read by two threads at the same time.
         self._manifest = self._document.manifest()
         self.title = str(self._manifest["title"])
-        parts = [episode.fingerprint, str(maps.meta.get("fingerprint")) if maps else "", str(len(maps) if maps else 0)]
+        stored = [] if maps is None else [str(maps.meta.get("fingerprint")), str(len(maps))]
+        parts = [__version__, episode.fingerprint, *stored]
+        # Whoever keeps rows by this name must not meet those of another version, or of other agents.
         self.tag: str | None = "-".join([*parts, *(agent.fingerprint.partition(":")[2] for agent in agents.values())])
 
     def manifest(self) -> dict[str, Any]:
