@@ -4,6 +4,7 @@ import { readSeries, unbundle } from "./bytes.js";
 import { el } from "./numbers.js";
 
 const PATIENCE = 1000;
+const MOST_BEHIND = 24;
 
 export class Live {
   constructor(view, root) {
@@ -72,6 +73,7 @@ export class Live {
       view.manifest.steps = 0;
       this.series = null;
     }
+    if (this.status.playing && !status.playing) this.takeMoments();
     this.status = status;
     this.version = status.version;
     if (status.steps < view.manifest.steps) { view.store.forget(); this.series = null; this.fetched = 0; }
@@ -97,8 +99,29 @@ export class Live {
     this.fetched = header.first + header.count;
     view.manifest.steps = this.fetched;
     view.takeSeries(this.series ?? []);
-    if (this.follow) view.state.set({ step: Math.max(this.fetched - 1, 0) });
     view.redraw();
+  }
+
+  // Rows come several at a time; they are shown one by one, at the pace of the game.
+  advance(now) {
+    const { view } = this;
+    const newest = view.manifest.steps - 1;
+    const behind = newest - view.state.step;
+    const passed = Math.min((now - (this.clock ?? now)) / 1000, 0.5);
+    this.clock = now;
+    if (!this.follow || behind <= 0) { this.due = 0; return; }
+    if (!this.status.playing || behind > MOST_BEHIND) {
+      view.state.set({ step: this.status.playing ? newest - 2 : newest });
+      return;
+    }
+    this.due = (this.due ?? 0) + passed * Math.max(this.status.fps, 5) * (behind > 4 ? 1.3 : 1);
+    const by = Math.min(Math.floor(this.due), behind);
+    this.due -= by;
+    if (by) view.state.set({ step: view.state.step + by });
+  }
+
+  get moving() {
+    return this.follow && (this.status.playing || this.view.state.step < this.view.manifest.steps - 1);
   }
 
   grow(columns, first) {
@@ -109,6 +132,15 @@ export class Live {
       values.set(column.values, first);
       return { ...column, values };
     });
+  }
+
+  // What stands out so far, looked for whenever the game pauses.
+  async takeMoments() {
+    const { view } = this;
+    view.manifest.markers = (await view.source.manifest()).markers;
+    view.inspector.buildMoments();
+    view.timeline.stale = true;
+    view.redraw();
   }
 
   // -- two courses side by side --------------------------------------------------------------------------------

@@ -45,10 +45,11 @@ export class Store {
     return this.chunks.get(`${kind}/${Math.floor(row / this.window)}`)?.error;
   }
 
-  // Fetches what is needed around a row before it is asked for.
+  // Fetches what is needed around a row, once what is shown is there.
   prefetch(kinds, row, steps) {
+    if (!kinds.every((kind) => this.chunk(kind, row) || this.error(kind, row))) return;
     for (const kind of kinds) {
-      for (const near of [row, row + this.window, row - this.window]) {
+      for (const near of [row + this.window, row - this.window]) {
         if (near >= 0 && near < steps && this.has(near)) this.chunk(kind, near);
       }
     }

@@ -326,8 +326,9 @@ export class View {
     requestAnimationFrame((now) => {
       this.waiting = false;
       if (this.playing) this.advance(now);
+      this.live?.advance(now);
       this.drawNow();
-      if (this.playing) this.redraw();
+      if (this.playing || this.live?.moving) this.redraw();
     });
   }
 
