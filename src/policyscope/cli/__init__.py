@@ -13,15 +13,19 @@ from policyscope.cli.explain import Explain, explain_command
 from policyscope.cli.failures import TERMINATED, Told, described
 from policyscope.cli.play import Play, play_command
 from policyscope.cli.render import Render, render_command
+from policyscope.cli.report import Report, report_command
 from policyscope.cli.terminal import PROGRAM, command_line
 from policyscope.cli.train import Train, train_command, train_type
+from policyscope.cli.view import View, view_command
 from policyscope.cli.zoo import Zoo, zoo_command
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "explain": (Explain, explain_command),
     "play": (Play, play_command),
     "render": (Render, render_command),
+    "report": (Report, report_command),
     "train": (Train, train_command),
+    "view": (View, view_command),
     "zoo": (Zoo, zoo_command),
 }
 """Name -> its options, and what they are given to."""

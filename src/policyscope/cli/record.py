@@ -17,11 +17,12 @@ from policyscope.storage import disk_errors, read_count, read_json, write_json
 if TYPE_CHECKING:
     from policyscope.cli.explain import Explain
     from policyscope.cli.play import Play
+    from policyscope.cli.view import View
     from policyscope.episodes.episode import Episode
 
 
 @contextmanager
-def recorded(folder: Path, options: Explain | Play, protocol: Protocol) -> Iterator[None]:
+def recorded(folder: Path, options: Explain | Play | View, protocol: Protocol) -> Iterator[None]:
     """Writes ``run.json`` into a run folder when the block ends well or is interrupted; an error leaves it alone."""
     try:
         yield
@@ -32,7 +33,7 @@ def recorded(folder: Path, options: Explain | Play, protocol: Protocol) -> Itera
     _write(folder, options, protocol)
 
 
-def _write(folder: Path, options: Explain | Play, protocol: Protocol) -> None:
+def _write(folder: Path, options: Explain | Play | View, protocol: Protocol) -> None:
     told = asdict(options)
     observations = told.get("explain", {}).get("observations")
     record = {
