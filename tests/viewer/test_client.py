@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Opened, chromium, needs_browser, opened
 from PIL import Image
+from tests_browser import Opened, chromium, needs_browser, opened
 
 import policyscope as ps
 from policyscope.rendering.normalise import episode_statistics, normalise
