@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from policyscope.cli.explain import Explain, explain_command
+from policyscope.cli.export import Export, export_command
 from policyscope.cli.failures import TERMINATED, Told, described
 from policyscope.cli.play import Play, play_command
 from policyscope.cli.render import Render, render_command
@@ -21,6 +22,7 @@ from policyscope.cli.zoo import Zoo, zoo_command
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "explain": (Explain, explain_command),
+    "export": (Export, export_command),
     "play": (Play, play_command),
     "render": (Render, render_command),
     "report": (Report, report_command),
