@@ -72,6 +72,18 @@ def test_those_who_wait_for_the_same_rows_share_one_pass(
         np.testing.assert_allclose(maps, alone, atol=1e-5 * np.abs(alone).max())
 
 
+def test_panels_of_any_methods_and_layers_go_together(duel: Agent, played: Episode) -> None:
+    layered = [("grad_cam", "body.4"), ("g1_grad_cam", "body.0"), ("grad_cam_pp", "body.2"), ("g2_grad_cam", "body.4")]
+    panels = [Panel(method, "q", "taken", layer, 0 if "g2" in method else None) for method, layer in layered]
+    panels += [Panel("guided_backprop", "q", "taken", None, 0), Panel("full_grad_pp", "q", "taken")]
+    for order in (panels, panels[::-1], [*panels[4:], *panels[:4]]):
+        computing = Computing({"": duel}, played)
+        found = computing.rows(played, computing.request(played, order), 5, 12)
+        for panel in panels:
+            alone = computing.rows(played, computing.request(played, [panel]), 5, 12)[panel]
+            np.testing.assert_allclose(found[panel], alone, atol=1e-5 * max(np.abs(alone).max(), 1e-6))
+
+
 def test_a_recurrent_agents_past_frames_have_their_maps(recurrent: Agent) -> None:
     episode = ps.play(recurrent, steps=14, seed=0)
     panel = Panel("gradient", "value", "taken", None, 3)

@@ -108,6 +108,11 @@ class Trace:
             if keep:
                 self._cache[key] = found
                 self._targets.append(target)  # keeps the id unique while the cache lives
+        missing = [point for point in points or () if id(point) not in found._points]
+        if missing:
+            # Another layer of the same target, by a method of which the first pass did not know.
+            more = self._go_back(target, rule, missing)
+            found = self._cache[key] = Gradients(found.input, found._points | more._points)
         return found
 
     def forget(self, target: Tensor) -> None:
