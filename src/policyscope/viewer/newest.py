@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from policyscope.storage import Array
 from policyscope.viewer.bundle import bundle, unbundle
 from policyscope.viewer.document import Document, packed_panel
+from policyscope.viewer.series import columns
 
 ROWS = 32
 """Rows that a page gets at once; those before it asks for by their window."""
@@ -63,13 +65,31 @@ def newest_bundle(document: Document, since: int, stop: int, maps: Mapping[str, 
         parts.extend(pieces)
 
     if since < stop:
-        add("series", document.series(since, stop))
+        add("series", newest_series(document, since, stop))
         add("screens", document.screens(first, stop))
         add("inputs", document.observations(first, stop))
         for panel, rows in maps.items():
             if rows is not None:
                 add(f"maps/{panel}", packed_panel(rows, document.inputs.size, first, document.levels))
     return bundle({"first": first, "count": stop - first, "items": items}, parts)
+
+
+def newest_series(document: Document, since: int, stop: int) -> bytes:
+    """Numbers of the newest rows and of the one before them, whose next state was not known yet when it was sent.
+
+    Worked out from these rows alone, however long the game is; the columns are those of the whole.
+    """
+    episode = document.episode
+    first = max(since - 1, 0)
+    context = max(first - 1, 0)
+    wanted = [(column.name, column.group) for column in columns(episode[:1])]
+    found = {(column.name, column.group): column.values for column in columns(episode[context:stop])}
+    unknown = np.full(stop - context, np.nan, np.float32)
+    values = np.stack([found.get(column, unknown)[first - context :] for column in wanted]).astype("<f4")
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    told = [{"name": name, "group": group} for name, group in wanted]
+    header = {"first": first, "count": stop - first, "columns": told}
+    return bundle(header, [packer.compress(values.tobytes()) + packer.flush()])
 
 
 def first_of(since: int, stop: int) -> int:

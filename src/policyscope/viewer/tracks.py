@@ -108,7 +108,7 @@ class Track:
                 name: Lazy(
                     self._small[name].view(count) if name in self._small else _Written(self, name, count, *spec), count
                 )
-                for name, spec in shapes.items()
+                for name, spec in sorted(shapes.items())
             }
         return Episode(columns, self.protocol, self.meta, self.folder / "episode.zarr")
 
