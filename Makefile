@@ -9,6 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: $(VENV)/.demo
 	rm -rf runs/demo
 	$(BIN)/policyscope explain zoo:breakout-dddqn --steps 500 --seed 1 --out runs/demo
+	$(BIN)/policyscope report runs/demo
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
@@ -22,6 +23,8 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/perturbation.py
 	$(BIN)/python benchmarks/episode.py
+	$(BIN)/python benchmarks/viewer.py
+	$(BIN)/python benchmarks/live.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training.py
 
 $(VENV)/.demo: pyproject.toml constraints.txt

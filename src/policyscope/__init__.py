@@ -15,6 +15,7 @@ from policyscope.saliency.explain import explain
 from policyscope.saliency.maps import Maps, Panel
 from policyscope.saliency.perturbation import Regions
 from policyscope.saliency.plan import NAMES as METHODS
+from policyscope.viewer.notebook import view
 
 __version__ = "0.1.0"
 
@@ -36,5 +37,6 @@ __all__ = [
     "play",
     "render_run",
     "save_agent",
+    "view",
     "zoo",
 ]

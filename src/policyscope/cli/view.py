@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from policyscope.viewer.live import Live
     from policyscope.viewer.serve import Server
 
+_CODE = ("network", "env")
 METHODS = ("gradient", "grad_cam", "full_grad", "guided_backprop")
 
 
@@ -221,6 +222,10 @@ def _player_of(folder: Path, episode: Episode, given: AgentOptions, explained: s
         return None, "the run does not tell which agent it is of: what is not stored cannot be computed"
     try:
         said = {name: value for name, value in asdict(given).items() if value is not None}
+        # A run may come from anywhere: what it names is read, but no code is imported at its word.
+        code = [f"--{name} {known[name]}" for name in _CODE if ":" in str(known.get(name) or "") and name not in said]
+        if code:
+            return None, f"the run was made with code of your own: to have maps computed, add {' '.join(code)}"
         agent = AgentOptions(**{**known, **said, "agent": str(source), "policy": None}).load()
     except Exception as error:  # whatever a user's own network raises must not keep the run from being seen
         why = " ".join(str(error).split()) or type(error).__name__

@@ -101,6 +101,11 @@ class Computing:
         self._bytes, self._budget = 0, budget
         self._wanted: dict[Wanted, list[Panel]] = {}
         self._guard = threading.Lock()
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Leaves off what takes long: nobody waits for it any more."""
+        self._ended.set()
 
     def agent(self, key: str) -> Agent:
         """Who is meant by a key.
@@ -187,6 +192,8 @@ class Computing:
         _, agent, start, stop = wanted
         request, parts = self.request(episode, [panel], agent), []
         for row in range(start, stop, SLOW_ROWS):
+            if self._ended.is_set():
+                raise RunError("the viewer is ending")
             parts.append(self.rows(episode, request, row, min(row + SLOW_ROWS, stop), agent)[panel])
             # A lock that is taken again at once is never seen free by those who wait for it.
             time.sleep(0.001)

@@ -61,6 +61,11 @@ class LiveSession:
         """Keeps notes; returns all that there are."""
         return self._notes.keep(notes, before)
 
+    def end(self) -> None:
+        """Lets nobody wait any longer, be it for news or for maps."""
+        self.live.computing.end()
+        self.live.watchers.changed()
+
     def frames(self, since: int, track: int | None = None) -> bytes:
         """The rows of a track that a page does not know yet; see :func:`~policyscope.viewer.newest.newest_bundle`."""
         found = self._track(track)

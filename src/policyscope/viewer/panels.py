@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policyscope.errors import TargetError
-from policyscope.rendering.words import MEANINGS, TITLES, detail, target
+from policyscope.rendering.words import MEANINGS, TITLES
 from policyscope.saliency.maps import SIGNED, Panel
 from policyscope.saliency.plan import NAMES
 from policyscope.saliency.request import INPUT_SHAPED, LAYERED
@@ -49,8 +49,6 @@ def told(panel: Panel, agent: str = "", stored: bool = True) -> dict[str, Any]:
         "lag": panel.lag,
         "agent": agent,
         "signed": panel.signed,
-        "target": target(panel),
-        "detail": detail(panel, lags=True),
         "stored": stored,
     }
 

@@ -14,7 +14,6 @@ import uvicorn
 
 from policyscope.errors import RunError
 from policyscope.viewer.access import Access
-from policyscope.viewer.livesession import LiveSession
 from policyscope.viewer.server import application
 from policyscope.viewer.session import Session
 
@@ -72,7 +71,8 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=2,
+            log_level="critical",  # a browser that goes away in the middle is no news
+            timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
@@ -89,8 +89,7 @@ class Server:
     def stop(self) -> None:
         """Answers what was asked, and ends."""
         self._server.should_exit = True
-        if isinstance(self._session, LiveSession):
-            self._session.live.watchers.changed()  # those who wait for news need not wait any longer
+        self._session.end()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
         self._socket.close()

@@ -51,6 +51,9 @@ class Session(Protocol):
     def keep(self, notes: Any, before: Any) -> list[dict[str, Any]]:
         """Keeps notes; returns all that there are."""
 
+    def end(self) -> None:
+        """Lets nobody wait any longer."""
+
 
 class RunSession:
     """A finished run.
@@ -109,6 +112,11 @@ class RunSession:
     def keep(self, notes: Any, before: Any = None) -> list[dict[str, Any]]:
         """Keeps notes; returns all that there are."""
         return self._notes.keep(notes, before)
+
+    def end(self) -> None:
+        """Lets nobody wait any longer."""
+        if self._computing is not None:
+            self._computing.end()
 
 
 class Notes:

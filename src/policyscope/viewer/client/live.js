@@ -169,7 +169,7 @@ export class Live {
     const own = view.state.panels.filter((panel) => panel.track === undefined);
     view.timeline.other = null;
     if (track < 0) return view.state.set({ panels: own });
-    view.state.set({ panels: own.flatMap((panel) => [panel, { ...panel, track }]) });
+    view.state.set({ panels: [...own, ...own.map((panel) => ({ ...panel, track }))] });
     const series = await readSeries(unbundle(await view.source.get("series", track)));
     view.timeline.other = { series, shift: this.begin(track) - this.begin(this.track) };
     view.timeline.stale = true;

@@ -59,7 +59,11 @@ export class Panels {
     columns = Math.min(columns, Math.max(places, 2));
     // What the panels leave free is the timeline's.
     if (timeline) timeline.scroll.style.maxHeight = `${Math.max(lanes, height - top - used(columns) - BELOW)}px`;
-    this.root.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    // Rows are filled evenly: three and three rather than five and one.
+    const even = Math.ceil(places / Math.ceil(places / columns));
+    const share = 100 / columns, gaps = (GAP * (columns - 1)) / columns;
+    const wide = even === columns || across <= 500 ? "minmax(0, 1fr)" : `calc(${share}% - ${gaps}px)`;
+    this.root.style.gridTemplateColumns = `repeat(${across <= 500 ? columns : even}, ${wide})`;
   }
 
   // The kinds of rows that the panels show.
@@ -214,6 +218,7 @@ class Card {
     this.root.classList.toggle("wide", Boolean(panel.wide));
     const own = ["norm", "gain", "opacity", "palette"].some((name) => name in panel);
     this.badge.textContent = panel.track !== undefined ? this.view.live?.called(panel.track) ?? "" : panel.minus ? `minus ${names.title(panel.minus)}` : own ? "own look" : "";
+    this.badge.title = this.badge.textContent;
     this.canvas.setAttribute("aria-label", `${names.title(panel.key)}, ${names.detail(panel.key)}`);
     this.canvas.title = names.meaning(panel.key);
     const map = isMap(panel.key);

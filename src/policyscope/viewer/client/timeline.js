@@ -41,6 +41,13 @@ export class Timeline {
       if (!this.groups.has(column.group)) this.groups.set(column.group, []);
       this.groups.get(column.group).push(column);
     }
+    const rows = (name) => {
+      const found = [];
+      this.column(name)?.values.forEach((value, row) => { if (value > 0 && row > 0) found.push(row); });
+      return found;
+    };
+    this.starts = rows("start");
+    this.losses = rows("lost");
     this.stale = true;
   }
 
@@ -100,6 +107,13 @@ export class Timeline {
     return GUTTER + ((row + 0.5 - from) / (to - from)) * this.inner;
   }
 
+  // The same for many rows: x = first + row * each.
+  get places() {
+    const [from, to] = this.range;
+    const each = this.inner / (to - from);
+    return { first: GUTTER + (0.5 - from) * each, each };
+  }
+
   row(x) {
     const [from, to] = this.range;
     return clamp(Math.floor(from + ((x - GUTTER) / this.inner) * (to - from)), 0, this.steps - 1);
@@ -152,7 +166,7 @@ export class Timeline {
       context.beginPath();
       context.rect(box.left, box.top, box.width, box.height);
       context.clip();
-      this.drawEnds(box, lane);
+      this.drawEnds(box);
       lane.draw(lane, box);
       context.restore();
       context.fillStyle = this.inks.ink;
@@ -166,18 +180,17 @@ export class Timeline {
   }
 
   // Where games begin and lives are lost, across all lanes.
-  drawEnds(box, lane) {
-    const start = this.column("start")?.values, lost = this.column("lost")?.values;
-    const [from, to] = this.range;
+  drawEnds(box) {
     const pen = this.pen;
-    for (const [values, colour, dash] of [[start, this.inks.quiet, []], [lost, "#e5534b", [2, 3]]]) {
-      if (!values) continue;
+    for (const [rows, colour, dash] of [[this.starts, this.inks.quiet, []], [this.losses, "#e5534b", [2, 3]]]) {
       pen.strokeStyle = colour;
       pen.globalAlpha = 0.55;
       pen.setLineDash(dash);
       pen.beginPath();
-      for (let row = Math.max(Math.floor(from), 1); row < to; row++) {
-        if (values[row]) { const x = Math.round(this.x(row)) + 0.5; pen.moveTo(x, box.top); pen.lineTo(x, box.top + box.height); }
+      for (const row of rows) {
+        const x = Math.round(this.x(row)) + 0.5;
+        pen.moveTo(x, box.top);
+        pen.lineTo(x, box.top + box.height);
       }
       pen.stroke();
       pen.setLineDash([]);
@@ -202,6 +215,8 @@ export class Timeline {
     pen.lineWidth = columns.length > 6 ? 1 : 1.4;
     pen.lineJoin = "round";
     const many = (last - first) / this.inner > 2;
+    const { first: zero, each } = this.places;
+    const place = (row) => zero + row * each;
     // Another course of the game is drawn over this one, dashed.
     const others = this.other?.series.filter((column) => column.group === columns[0].group && columns[0].group.startsWith("stream:")) ?? [];
     others.forEach(({ values }, i) => {
@@ -209,8 +224,8 @@ export class Timeline {
       pen.setLineDash([4, 3]);
       pen.beginPath();
       for (let k = 0; k < values.length; k++) {
-        if (k) pen.lineTo(this.x(k + this.other.shift), y(values[k]));
-        else pen.moveTo(this.x(this.other.shift), y(values[0]));
+        if (k) pen.lineTo(place(k + this.other.shift), y(values[k]));
+        else pen.moveTo(place(this.other.shift), y(values[0]));
       }
       pen.stroke();
       pen.setLineDash([]);
@@ -219,32 +234,38 @@ export class Timeline {
       pen.strokeStyle = colours[i % colours.length];
       pen.beginPath();
       let down = false;
-      for (let row = first; row < last;) {
-        if (many) {
-          // Of many rows on one column of pixels the smallest and the largest are drawn.
-          const x = Math.floor(this.x(row));
-          let min = Infinity, max = -Infinity;
-          for (; row < last && Math.floor(this.x(row)) === x; row++) {
-            const v = values[row];
-            if (v === v) { if (v < min) min = v; if (v > max) max = v; }
-          }
-          if (max < min) { down = false; continue; }
-          if (down) pen.lineTo(x, y(min)); else pen.moveTo(x, y(min));
-          pen.lineTo(x, y(max));
-          down = true;
-          continue;
-        }
+      if (many) { this.drawDense(values, first, last, place, y, colours[i % colours.length]); return; }
+      for (let row = first; row < last; row++) {
         const v = values[row];
-        if (v !== v) { down = false; row++; continue; }
-        const x = this.x(row);
+        if (v !== v) { down = false; continue; }
+        const x = place(row);
         if (!down) pen.moveTo(x, y(v));
         else if (steps) { pen.lineTo(x, y(values[row - 1])); pen.lineTo(x, y(v)); } else pen.lineTo(x, y(v));
         down = true;
-        row++;
       }
       pen.stroke();
     });
     this.drawEnd(box, log ? `1e${most.toFixed(1)}` : number(most), log ? `1e${least.toFixed(1)}` : number(least));
+  }
+
+  // Of many rows on one column of pixels, the span from the smallest to the largest.
+  drawDense(values, first, last, place, y, colour) {
+    const pen = this.pen;
+    pen.fillStyle = colour;
+    let before = NaN;
+    for (let row = first; row < last;) {
+      const x = Math.floor(place(row));
+      let min = Infinity, max = -Infinity, final = NaN;
+      for (; row < last && place(row) < x + 1; row++) {
+        const v = values[row];
+        if (v === v) { if (v < min) min = v; if (v > max) max = v; final = v; }
+      }
+      if (max < min) { before = NaN; continue; }
+      // Columns touch, so that a jump between two of them is seen.
+      const high = y(before > max ? before : max), low = y(before < min ? before : min);
+      pen.fillRect(x, high - 0.5, 1.2, Math.max(low - high + 1, 1.2));
+      before = final;
+    }
   }
 
   drawEnd(box, high, low) {
@@ -276,14 +297,15 @@ export class Timeline {
     pen.moveTo(box.left, middle);
     pen.lineTo(box.left + box.width, middle);
     pen.stroke();
-    pen.lineWidth = Math.max(1.5, Math.min(4, this.inner / (to - from) - 1));
-    for (let row = Math.floor(from); row < to; row++) {
+    const { first, each } = this.places;
+    pen.lineWidth = Math.max(1.5, Math.min(4, each - 1));
+    for (let row = Math.floor(from); row < Math.min(to, this.steps); row++) {
       const v = values[row];
       if (!v) continue;
       pen.strokeStyle = v > 0 ? "#e69f00" : "#e5534b";
       pen.beginPath();
-      pen.moveTo(this.x(row), middle);
-      pen.lineTo(this.x(row), middle - Math.sign(v) * (0.3 + 0.7 * (Math.abs(v) / most)) * (box.height / 2 - 2));
+      pen.moveTo(first + row * each, middle);
+      pen.lineTo(first + row * each, middle - Math.sign(v) * (0.3 + 0.7 * (Math.abs(v) / most)) * (box.height / 2 - 2));
       pen.stroke();
     }
   }
@@ -291,16 +313,24 @@ export class Timeline {
   drawActions(box) {
     const values = this.column("action").values, greedy = this.column("greedy")?.values;
     const [from, to] = this.range;
-    const width = Math.max(this.inner / (to - from), 1);
+    const { first, each } = this.places;
+    const last = Math.min(Math.ceil(to), this.steps);
     const pen = this.pen;
-    for (let row = Math.floor(from); row < Math.min(to, this.steps); row++) {
-      if (values[row] !== values[row]) continue;
-      const x = this.x(row) - width / 2;
-      pen.fillStyle = CATEGORIES[values[row] % CATEGORIES.length];
-      pen.fillRect(x, box.top + 6, Math.ceil(width), box.height - 6);
-      if (greedy && greedy[row] === 0) {
-        pen.fillStyle = this.inks.ink;
-        pen.fillRect(x, box.top, Math.max(width - 0.5, 1), 4);
+    for (let row = Math.floor(from); row < last;) {
+      // Rows in a row with one action, and all on one column of pixels, are one rectangle.
+      const begin = row, action = values[row], left = first + (row - 0.5) * each;
+      let other = false;
+      while (row < last && (values[row] === action || first + (row + 0.5) * each < left + 1)) {
+        other ||= greedy?.[row] === 0 && each < 1;
+        row++;
+      }
+      if (Number.isNaN(action)) { row = Math.max(row, begin + 1); continue; }
+      pen.fillStyle = CATEGORIES[action % CATEGORIES.length];
+      pen.fillRect(left, box.top + 6, Math.ceil((row - begin) * each), box.height - 6);
+      pen.fillStyle = this.inks.ink;
+      if (other) pen.fillRect(left, box.top, Math.max((row - begin) * each, 1), 4);
+      for (let k = begin; each >= 1 && k < row; k++) {
+        if (greedy?.[k] === 0) pen.fillRect(first + (k - 0.5) * each, box.top, Math.max(each - 0.5, 1), 4);
       }
     }
   }
@@ -308,19 +338,23 @@ export class Timeline {
   drawShares(box, columns) {
     const [from, to] = this.range;
     const first = Math.floor(from), last = Math.min(Math.ceil(to), this.steps);
-    const below = new Float32Array(last - first);
+    const { first: zero, each } = this.places;
+    // At most one corner a pixel.
+    const count = Math.min(last - first, Math.ceil(this.inner)), every = (last - first) / count;
+    const below = new Float32Array(count);
     const pen = this.pen;
+    const y = (share) => box.top + box.height * (1 - share);
     columns.forEach(({ values }, i) => {
       pen.fillStyle = `hsl(${212 - 8 * i} ${70 - 3 * i}% ${Math.min(38 + 40 * (i / Math.max(columns.length - 1, 1)), 84)}%)`;
       pen.beginPath();
-      const edge = [];
-      for (let row = first; row < last; row++) {
-        const share = values[row] === values[row] ? values[row] : 0;
-        edge.push([this.x(row), below[row - first], (below[row - first] += share)]);
+      const lower = below.slice();
+      for (let k = 0; k < count; k++) {
+        const share = values[first + Math.floor(k * every)];
+        below[k] += share === share ? share : 0;
+        const x = zero + (first + k * every) * each;
+        if (k) pen.lineTo(x, y(below[k])); else pen.moveTo(x, y(below[k]));
       }
-      const y = (share) => box.top + box.height * (1 - share);
-      edge.forEach(([x, , upper], k) => (k ? pen.lineTo(x, y(upper)) : pen.moveTo(x, y(upper))));
-      edge.reverse().forEach(([x, lower]) => pen.lineTo(x, y(lower)));
+      for (let k = count - 1; k >= 0; k--) pen.lineTo(zero + (first + k * every) * each, y(lower[k]));
       pen.fill();
     });
   }
