@@ -12,8 +12,8 @@ from importlib.resources import files
 from typing import Any, Literal
 
 PARTS = (
-    "numbers", "bytes", "sources", "names", "colours", "painter", "store", "state", "panels", "timeline", "ask",
-    "inspector", "save", "controls", "live", "view", "main",
+    "numbers", "bytes", "sources", "names", "colours", "painter", "store", "state", "card", "panels", "lanes",
+    "timeline", "ask", "inspector", "save", "controls", "live", "view", "main",
 )  # fmt: skip
 """Of the client, in the order in which they are joined: each may use those before it at once, and all others later."""
 

@@ -145,7 +145,7 @@ export class Controls {
   buildHelp() {
     const close = el("button", { class: "primary", onclick: () => this.help.close() }, "Close");
     return el("dialog", { class: "help", "aria-label": "help" },
-      el("h2", {}, "How to read this"),
+      el("h2", { tabindex: "-1", autofocus: true }, "How to read this"),
       ...INTRODUCTION.map((text) => el("p", {}, text)),
       el("h2", {}, "Keys"),
       el("dl", { class: "keys" }, ...KEYS.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)])),

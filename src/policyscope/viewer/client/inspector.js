@@ -67,7 +67,7 @@ export class Inspector {
     this.facts = el("dl", { class: "facts" });
     this.bars = el("div", { class: "bars" });
     this.pages.step.append(this.facts, this.bars, el("p", { class: "hint" },
-      this.view.manifest.actions?.length ? "Click an action to explain it in the selected panel; “vs” contrasts the action taken with it." : ""));
+      !this.view.manifest.actions?.length ? "" : `Click an action to explain it in the selected panel${this.view.manifest.computes ? "; “vs” contrasts the action taken with it" : ", where that was stored"}.`));
     this.rows = [];
   }
 

@@ -1,5 +1,5 @@
 // The episode at a glance: rewards, actions, every output, and what the gradients did; the place where one scrubs.
-import { CATEGORIES } from "./colours.js";
+import { drawActions, drawEnds, drawLines, drawRewards, drawShares } from "./lanes.js";
 import { clamp, el, number } from "./numbers.js";
 import { canvas } from "./painter.js";
 
@@ -65,23 +65,23 @@ export class Timeline {
     const { groups } = this;
     if (!groups) return lanes;
     add("marks", "moments", 20, (lane, box) => this.drawMarks(box), () => "");
-    add("reward", "reward", 34, (lane, box) => this.drawRewards(box), (row) => signed(this.column("reward")?.values[row]));
+    add("reward", "reward", 34, (lane, box) => drawRewards(this, box), (row) => signed(this.column("reward")?.values[row]));
     const lives = this.column("lives");
-    if (lives && lives.values.some((v) => v > 0)) add("lives", "lives", 18, (lane, box) => this.drawLines(box, [lives], { colours: ["#e5534b"], steps: true }), (row) => number(lives.values[row]));
-    if (this.column("action")) add("action", "action", 24, (lane, box) => this.drawActions(box), (row) => this.view.actionName(row));
+    if (lives && lives.values.some((v) => v > 0)) add("lives", "lives", 18, (lane, box) => drawLines(this, box, [lives], { colours: ["#e5534b"], steps: true }), (row) => number(lives.values[row]));
+    if (this.column("action")) add("action", "action", 24, (lane, box) => drawActions(this, box), (row) => this.view.actionName(row));
     const shown = [...groups.keys()].filter((g) => g.startsWith("stream:"));
     const skip = groups.has("stream:probability") ? "stream:policy" : "";
     for (const group of shown) {
       if (group === skip || group === "stream:log_std") continue;
       const columns = groups.get(group);
-      add(group, group.slice(7), columns.length > 1 ? 58 : 44, (lane, box) => this.drawLines(box, columns), (row) => this.streamNow(group, columns, row));
+      add(group, group.slice(7), columns.length > 1 ? 58 : 44, (lane, box) => drawLines(this, box, columns), (row) => this.streamNow(group, columns, row));
     }
-    if (groups.has("lags") && groups.get("lags").length > 1) add("lags", "gradient on each frame", 44, (lane, box) => this.drawShares(box, groups.get("lags")), (row) => `newest ${Math.round(100 * groups.get("lags")[0].values[row])} %`);
-    if (groups.has("alive")) add("alive", "active channels", 36, (lane, box) => this.drawLines(box, groups.get("alive"), { low: 0, high: 1 }), (row) => groups.get("alive").map((c) => `${Math.round(100 * c.values[row])}`).join(" ") + " %");
-    if (groups.has("flow")) add("flow", "gradient size (log)", 44, (lane, box) => this.drawLines(box, groups.get("flow"), { log: true }), (row) => number(groups.get("flow").at(-1).values[row]));
-    if (groups.has("disagreement")) add("disagreement", "methods disagree", 36, (lane, box) => this.drawLines(box, groups.get("disagreement"), { colours: ["#d55e00"] }), (row) => number(groups.get("disagreement")[0].values[row]));
+    if (groups.has("lags") && groups.get("lags").length > 1) add("lags", "gradient on each frame", 44, (lane, box) => drawShares(this, box, groups.get("lags")), (row) => `newest ${Math.round(100 * groups.get("lags")[0].values[row])} %`);
+    if (groups.has("alive")) add("alive", "active channels", 36, (lane, box) => drawLines(this, box, groups.get("alive"), { low: 0, high: 1 }), (row) => groups.get("alive").map((c) => `${Math.round(100 * c.values[row])}`).join(" ") + " %");
+    if (groups.has("flow")) add("flow", "gradient size (log)", 44, (lane, box) => drawLines(this, box, groups.get("flow"), { log: true }), (row) => number(groups.get("flow").at(-1).values[row]));
+    if (groups.has("disagreement")) add("disagreement", "methods disagree", 36, (lane, box) => drawLines(this, box, groups.get("disagreement"), { colours: ["#d55e00"] }), (row) => number(groups.get("disagreement")[0].values[row]));
     for (const [group, columns] of groups) {
-      if (group.startsWith("score:")) add(group, group.slice(6), 36, (lane, box) => this.drawLines(box, columns), (row) => number(columns[0].values[row]));
+      if (group.startsWith("score:")) add(group, group.slice(6), 36, (lane, box) => drawLines(this, box, columns), (row) => number(columns[0].values[row]));
     }
     return lanes;
   }
@@ -166,7 +166,7 @@ export class Timeline {
       context.beginPath();
       context.rect(box.left, box.top, box.width, box.height);
       context.clip();
-      this.drawEnds(box);
+      drawEnds(this, box);
       lane.draw(lane, box);
       context.restore();
       context.fillStyle = this.inks.ink;
@@ -177,186 +177,6 @@ export class Timeline {
       top += lane.height + 6;
     }
     this.drawLeftOut();
-  }
-
-  // Where games begin and lives are lost, across all lanes.
-  drawEnds(box) {
-    const pen = this.pen;
-    for (const [rows, colour, dash] of [[this.starts, this.inks.quiet, []], [this.losses, "#e5534b", [2, 3]]]) {
-      pen.strokeStyle = colour;
-      pen.globalAlpha = 0.55;
-      pen.setLineDash(dash);
-      pen.beginPath();
-      for (const row of rows) {
-        const x = Math.round(this.x(row)) + 0.5;
-        pen.moveTo(x, box.top);
-        pen.lineTo(x, box.top + box.height);
-      }
-      pen.stroke();
-      pen.setLineDash([]);
-      pen.globalAlpha = 1;
-    }
-  }
-
-  drawLines(box, columns, { colours = columns.length === 1 ? ["#56a8f0"] : CATEGORIES, low, high, log = false, steps = false } = {}) {
-    const [from, to] = this.range;
-    const first = Math.floor(from), last = Math.min(Math.ceil(to), this.steps);
-    const read = (v) => (log ? Math.log10(Math.max(v, 1e-12)) : v);
-    let least = low ?? Infinity, most = high ?? -Infinity;
-    for (const { values } of columns) {
-      for (let row = first; row < last; row++) {
-        const v = read(values[row]);
-        if (v === v && !(log && values[row] <= 0)) { if (low === undefined && v < least) least = v; if (high === undefined && v > most) most = v; }
-      }
-    }
-    if (!(most > least)) { most = least + 0.5; least -= 0.5; }
-    const y = (v) => box.top + box.height - 3 - ((clamp(read(v), least, most) - least) / (most - least)) * (box.height - 6);
-    const pen = this.pen;
-    pen.lineWidth = columns.length > 6 ? 1 : 1.4;
-    pen.lineJoin = "round";
-    const many = (last - first) / this.inner > 2;
-    const { first: zero, each } = this.places;
-    const place = (row) => zero + row * each;
-    // Another course of the game is drawn over this one, dashed.
-    const others = this.other?.series.filter((column) => column.group === columns[0].group && columns[0].group.startsWith("stream:")) ?? [];
-    others.forEach(({ values }, i) => {
-      pen.strokeStyle = colours[i % colours.length];
-      pen.setLineDash([4, 3]);
-      pen.beginPath();
-      for (let k = 0; k < values.length; k++) {
-        if (k) pen.lineTo(place(k + this.other.shift), y(values[k]));
-        else pen.moveTo(place(this.other.shift), y(values[0]));
-      }
-      pen.stroke();
-      pen.setLineDash([]);
-    });
-    columns.forEach(({ values }, i) => {
-      pen.strokeStyle = colours[i % colours.length];
-      pen.beginPath();
-      let down = false;
-      if (many) { this.drawDense(values, first, last, place, y, colours[i % colours.length]); return; }
-      for (let row = first; row < last; row++) {
-        const v = values[row];
-        if (v !== v) { down = false; continue; }
-        const x = place(row);
-        if (!down) pen.moveTo(x, y(v));
-        else if (steps) { pen.lineTo(x, y(values[row - 1])); pen.lineTo(x, y(v)); } else pen.lineTo(x, y(v));
-        down = true;
-      }
-      pen.stroke();
-    });
-    this.drawEnd(box, log ? `1e${most.toFixed(1)}` : number(most), log ? `1e${least.toFixed(1)}` : number(least));
-  }
-
-  // Of many rows on one column of pixels, the span from the smallest to the largest.
-  drawDense(values, first, last, place, y, colour) {
-    const pen = this.pen;
-    pen.fillStyle = colour;
-    let before = NaN;
-    for (let row = first; row < last;) {
-      const x = Math.floor(place(row));
-      let min = Infinity, max = -Infinity, final = NaN;
-      for (; row < last && place(row) < x + 1; row++) {
-        const v = values[row];
-        if (v === v) { if (v < min) min = v; if (v > max) max = v; final = v; }
-      }
-      if (max < min) { before = NaN; continue; }
-      // Columns touch, so that a jump between two of them is seen.
-      const high = y(before > max ? before : max), low = y(before < min ? before : min);
-      pen.fillRect(x, high - 0.5, 1.2, Math.max(low - high + 1, 1.2));
-      before = final;
-    }
-  }
-
-  drawEnd(box, high, low) {
-    if (box.height < 34) return;
-    const pen = this.pen;
-    pen.font = "10px system-ui, sans-serif";
-    pen.textAlign = "right";
-    pen.textBaseline = "alphabetic";
-    for (const [text, y] of [[high, box.top + 10], [low, box.top + box.height - 3]]) {
-      const width = pen.measureText(text).width;
-      pen.fillStyle = this.inks.lane;
-      pen.globalAlpha = 0.75;
-      pen.fillRect(box.left + box.width - width - 5, y - 9, width + 5, 11);
-      pen.globalAlpha = 1;
-      pen.fillStyle = this.inks.quiet;
-      pen.fillText(text, box.left + box.width - 3, y);
-    }
-  }
-
-  drawRewards(box) {
-    const values = this.column("reward")?.values;
-    if (!values) return;
-    const [from, to] = this.range;
-    let most = 0;
-    for (const v of values) most = Math.max(most, Math.abs(v) || 0);
-    const pen = this.pen, middle = box.top + box.height / 2;
-    pen.strokeStyle = this.inks.line;
-    pen.beginPath();
-    pen.moveTo(box.left, middle);
-    pen.lineTo(box.left + box.width, middle);
-    pen.stroke();
-    const { first, each } = this.places;
-    pen.lineWidth = Math.max(1.5, Math.min(4, each - 1));
-    for (let row = Math.floor(from); row < Math.min(to, this.steps); row++) {
-      const v = values[row];
-      if (!v) continue;
-      pen.strokeStyle = v > 0 ? "#e69f00" : "#e5534b";
-      pen.beginPath();
-      pen.moveTo(first + row * each, middle);
-      pen.lineTo(first + row * each, middle - Math.sign(v) * (0.3 + 0.7 * (Math.abs(v) / most)) * (box.height / 2 - 2));
-      pen.stroke();
-    }
-  }
-
-  drawActions(box) {
-    const values = this.column("action").values, greedy = this.column("greedy")?.values;
-    const [from, to] = this.range;
-    const { first, each } = this.places;
-    const last = Math.min(Math.ceil(to), this.steps);
-    const pen = this.pen;
-    for (let row = Math.floor(from); row < last;) {
-      // Rows in a row with one action, and all on one column of pixels, are one rectangle.
-      const begin = row, action = values[row], left = first + (row - 0.5) * each;
-      let other = false;
-      while (row < last && (values[row] === action || first + (row + 0.5) * each < left + 1)) {
-        other ||= greedy?.[row] === 0 && each < 1;
-        row++;
-      }
-      if (Number.isNaN(action)) { row = Math.max(row, begin + 1); continue; }
-      pen.fillStyle = CATEGORIES[action % CATEGORIES.length];
-      pen.fillRect(left, box.top + 6, Math.ceil((row - begin) * each), box.height - 6);
-      pen.fillStyle = this.inks.ink;
-      if (other) pen.fillRect(left, box.top, Math.max((row - begin) * each, 1), 4);
-      for (let k = begin; each >= 1 && k < row; k++) {
-        if (greedy?.[k] === 0) pen.fillRect(first + (k - 0.5) * each, box.top, Math.max(each - 0.5, 1), 4);
-      }
-    }
-  }
-
-  drawShares(box, columns) {
-    const [from, to] = this.range;
-    const first = Math.floor(from), last = Math.min(Math.ceil(to), this.steps);
-    const { first: zero, each } = this.places;
-    // At most one corner a pixel.
-    const count = Math.min(last - first, Math.ceil(this.inner)), every = (last - first) / count;
-    const below = new Float32Array(count);
-    const pen = this.pen;
-    const y = (share) => box.top + box.height * (1 - share);
-    columns.forEach(({ values }, i) => {
-      pen.fillStyle = `hsl(${212 - 8 * i} ${70 - 3 * i}% ${Math.min(38 + 40 * (i / Math.max(columns.length - 1, 1)), 84)}%)`;
-      pen.beginPath();
-      const lower = below.slice();
-      for (let k = 0; k < count; k++) {
-        const share = values[first + Math.floor(k * every)];
-        below[k] += share === share ? share : 0;
-        const x = zero + (first + k * every) * each;
-        if (k) pen.lineTo(x, y(below[k])); else pen.moveTo(x, y(below[k]));
-      }
-      for (let k = count - 1; k >= 0; k--) pen.lineTo(zero + (first + k * every) * each, y(lower[k]));
-      pen.fill();
-    });
   }
 
   drawMarks(box) {
