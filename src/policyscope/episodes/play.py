@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
@@ -19,14 +19,13 @@ from policyscope.agents.agent import Agent
 from policyscope.episodes.environment import Environment, GivenEnv, make_environment
 from policyscope.episodes.episode import Episode
 from policyscope.episodes.interrupts import Interrupts
-from policyscope.episodes.policy import Policy, choose, policy_of
+from policyscope.episodes.policy import Policy, policy_of
 from policyscope.episodes.progress import Progress
 from policyscope.episodes.recorder import Recorder
 from policyscope.episodes.resume import continued, replayed
+from policyscope.episodes.turns import Turns
 from policyscope.errors import PolicyscopeError, ProtocolError, RunError
-from policyscope.storage import Array, disk_errors
-
-Forward = Callable[[Array, torch.Tensor | None], tuple[dict[str, Array], torch.Tensor | None]]
+from policyscope.storage import disk_errors
 
 
 def play(
@@ -106,7 +105,7 @@ def _played(
         if past is None or len(past) < steps:
             with disk_errors(run):
                 folder.mkdir(parents=True, exist_ok=True)
-            with torch.inference_mode(), one_thread(), Interrupts() as interrupts:
+            with one_thread(), Interrupts() as interrupts:
                 _play(agent, environment, chosen, steps, seed, folder, meta, past, interrupts, progress)
     return Episode.open(folder)
 
@@ -124,38 +123,24 @@ def _play(
     progress: bool,
 ) -> None:
     """The game's loop, from the first step or from where ``past`` stopped, to ``steps``."""
-    forward = forward_pass(agent)
-    memory = torch.zeros(1, agent.memory_size, dtype=agent.dtype, device=agent.device) if agent.memory_size else None
     environment.reset(seed)
-    start, first = True, 0
+    turns, first = Turns(agent, environment, policy), 0
     if past is not None and len(past):
-        start, first = replayed(environment, past, interrupts), len(past)
-        if not start:
-            memory = _memory_after(agent, past)
-    recorder: Recorder | None = None
+        first = len(past)
+        if not replayed(environment, past, interrupts):
+            turns.go_on(past)
+    recorder = Recorder(folder, meta)
     finished = False
     with Progress(steps, first) if progress else nullcontext() as bar:
         try:
             for step in range(first, steps):
                 interrupts.check()
-                streams, following = forward(environment.observation, memory)
-                before = None if memory is None else memory[0].float().cpu().numpy()
-                if recorder is None:
-                    recorder = Recorder(folder, environment, streams, before)
-                    recorder.write_meta(meta)
-                recorder.before(environment, before, start)
-                action = choose(policy, agent, streams, seed, step)
-                outcome = environment.step(action)
-                recorder.after(action, outcome, streams)
-                memory, start = following, outcome.terminated or outcome.truncated
-                if start:
-                    environment.reset()
-                    memory = None if memory is None else torch.zeros_like(memory)
+                outcome = turns.take(recorder, seed, step)
                 if bar is not None:
                     bar.update(step + 1, outcome)
             finished = True
         finally:
-            if recorder is not None:
+            if recorder.begun:
                 _close(recorder, meta | {"complete": finished}, finished)
 
 
@@ -167,27 +152,6 @@ def _close(recorder: Recorder, meta: dict[str, Any], finished: bool) -> None:
     except RunError:
         if finished:
             raise
-
-
-def forward_pass(agent: Agent) -> Forward:
-    """A function from an observation and a memory (1, memory_size) to streams, name -> (k,), and the next memory."""
-    # The agent looks through its network for these each time it is asked, which takes longer than a small step.
-    device, dtype = agent.device, agent.dtype
-
-    def forward(observation: Array, memory: torch.Tensor | None) -> tuple[dict[str, Array], torch.Tensor | None]:
-        inputs = agent.protocol.scaled(torch.from_numpy(observation)[None].to(device), dtype)
-        streams, following = agent(inputs, memory)
-        return {name: values[0].float().reshape(-1).cpu().numpy() for name, values in streams.items()}, following
-
-    return forward
-
-
-def _memory_after(agent: Agent, past: Episode) -> torch.Tensor | None:
-    """The memory (1, memory_size) that follows an episode's last step."""
-    if past.memories is None:
-        return None
-    memory = torch.as_tensor(past.memories[-1][None]).to(agent.device, agent.dtype)
-    return forward_pass(agent)(past.observations[-1], memory)[1]
 
 
 @contextmanager

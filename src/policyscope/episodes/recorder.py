@@ -20,24 +20,38 @@ CHUNK_BYTES = 8 << 20
 
 
 class Recorder:
-    """Adds a step at a time to a run's ``episode.zarr``; what is not yet a whole chunk waits in memory."""
+    """Adds a step at a time to a run's ``episode.zarr``; what is not yet a whole chunk waits in memory.
 
-    def __init__(
-        self, folder: Path, environment: Environment, streams: Mapping[str, Array], memory: Array | None
-    ) -> None:
-        specs = _specs(environment, streams, memory)
-        largest = max(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in specs.values())
-        chunk = max(1, min(CHUNK, CHUNK_BYTES // largest))
-        self.folder = folder
-        self._columns = Columns(folder, specs, chunk)
+    The arrays are made with the first row, which tells their shapes.
+    """
+
+    def __init__(self, folder: Path, meta: Mapping[str, Any]) -> None:
+        self.folder, self._meta = folder, meta
+        self._columns: Columns | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything of the run on the disk."""
+        return self._columns is not None
+
+    @property
+    def columns(self) -> Columns:
+        """The arrays of a run that has begun."""
+        assert self._columns is not None
+        return self._columns
 
     def write_meta(self, meta: Mapping[str, Any]) -> None:
         """Replaces what is told about the run."""
         with disk_errors(self.folder):
             write_json(self.folder / "meta.json", json.loads(json.dumps(meta, default=str)))
 
-    def before(self, environment: Environment, memory: Array | None, start: bool) -> None:
+    def before(self, environment: Environment, streams: Mapping[str, Array], memory: Array | None, start: bool) -> None:
         """Notes the state that is about to be acted in."""
+        if self._columns is None:
+            specs = _specs(environment, streams, memory)
+            largest = max(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in specs.values())
+            self._columns = Columns(self.folder, specs, max(1, min(CHUNK, CHUNK_BYTES // largest)))
+            self.write_meta(self._meta)
         row: dict[str, Any] = {
             "observations": environment.observation,
             "screens": environment.screen,
@@ -53,7 +67,7 @@ class Recorder:
 
     def after(self, action: int | Array, outcome: Outcome, streams: Mapping[str, Array]) -> None:
         """Notes what the action brought, which completes the row."""
-        self._columns.stage(
+        self.columns.stage(
             {
                 "actions": action,
                 "rewards": outcome.reward,
@@ -63,29 +77,11 @@ class Recorder:
                 **{STREAM + name: value for name, value in streams.items()},
             }
         )
-        self._columns.advance()
-
-    @property
-    def steps(self) -> int:
-        """Rows that are complete."""
-        return self._columns.total
-
-    @property
-    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape of a row and type of each array."""
-        return self._columns.shapes
-
-    def read(self, name: str, start: int, stop: int) -> Array:
-        """Complete rows of an array, whether they are written yet or not, as a copy."""
-        return self._columns.read(name, start, stop)
-
-    def flush(self) -> None:
-        """Writes what waits, and goes on."""
-        self._columns.flush()
+        self.columns.advance()
 
     def close(self) -> None:
         """Writes what waits."""
-        self._columns.close()
+        self.columns.close()
 
 
 def _specs(environment: Environment, streams: Mapping[str, Array], memory: Array | None) -> Specs:

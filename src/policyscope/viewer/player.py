@@ -7,16 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from policyscope.agents.agent import Agent
 from policyscope.episodes.atari import AtariGame, GameState, Outcome
 from policyscope.episodes.environment import GivenEnv
 from policyscope.episodes.episode import Episode
-from policyscope.episodes.play import description, forward_pass, opened
-from policyscope.episodes.policy import choose, policy_of
+from policyscope.episodes.play import description, opened
+from policyscope.episodes.policy import policy_of
+from policyscope.episodes.turns import Turns
 from policyscope.errors import PolicyscopeError, RunError
-from policyscope.storage import Array
 from policyscope.viewer.tracks import Origin, Track
 
 
@@ -49,9 +48,8 @@ class Player:
         self._policy = policy_of(policy or agent.policy, agent)
         self._open = ExitStack()
         self._environment = self._open.enter_context(opened(agent, env))
-        self._forward = forward_pass(agent)
         self._environment.reset(seed)
-        self._memory, self._start = self._blank(), True
+        self._turns = Turns(agent, self._environment, self._policy)
         self.tracks: list[Track] = []
         self.track = self._begin(Origin(None, 0, seed, 0))
 
@@ -72,27 +70,11 @@ class Player:
             action: Somebody's; by default the agent's own choice.
         """
         environment, track, number = self._environment, self.track, len(self.track)
-        with torch.inference_mode():
-            if isinstance(environment, AtariGame):
-                track.snapshots.offer(number, environment)
-            streams, following = self._forward(environment.observation, self._memory)
-            before = None if self._memory is None else self._memory[0].float().cpu().numpy()
-            track.before(environment, streams, before, self._start)
-            origin = track.origin
-            chosen: int | Array = (
-                choose(self._policy, self.agent, streams, origin.seed, origin.offset + number)
-                if action is None
-                else action
-            )
-            if action is not None and "interfered" not in track.meta:
-                track.change_meta(interfered=number)
-            outcome = environment.step(chosen)
-            track.after(chosen, outcome, streams)
-            self._memory, self._start = following, outcome.terminated or outcome.truncated
-            if self._start:
-                environment.reset()
-                self._memory = self._blank()
-        return outcome
+        if isinstance(environment, AtariGame):
+            track.snapshots.offer(number, environment)
+        if action is not None and "interfered" not in track.meta:
+            track.change_meta(interfered=number)
+        return self._turns.take(track, track.origin.seed, track.origin.offset + number, action)
 
     def branch(self, number: int, step: int, action: int) -> Track:
         """Goes back to a step, takes another action there, and goes on from that on a track of its own.
@@ -144,7 +126,7 @@ class Player:
         seed = 1 + max(track.origin.seed for track in self.tracks) if seed is None else seed
         self._leave()
         self._environment.reset(seed)
-        self._memory, self._start = self._blank(), True
+        self._turns.forget()
         self.track = self._begin(Origin(None, 0, seed, 0))
         self.step()
         return self.track
@@ -178,10 +160,6 @@ class Player:
         self.tracks.append(track)
         return track
 
-    def _blank(self) -> torch.Tensor | None:
-        agent = self.agent
-        return torch.zeros(1, agent.memory_size, dtype=agent.dtype, device=agent.device) if agent.memory_size else None
-
     def _known(self, number: int) -> Track:
         if not 0 <= number < len(self.tracks):
             raise RunError(f"no track {number}: there are 0 to {len(self.tracks) - 1}")
@@ -197,13 +175,13 @@ class Player:
         if not len(self.track):
             raise RunError("nothing was played yet: there is nothing to come back to")
         self.track.flush()
-        game, memory, start = self._environment, self._memory, self._start
+        game, turns = self._environment, self._turns
         assert isinstance(game, AtariGame)
-        state = game.state()
+        state, memory, start = game.state(), turns.memory, turns.start
 
         def stay() -> None:
             game.restore(state)
-            self._memory, self._start = memory, start
+            turns.memory, turns.start = memory, start
 
         return stay
 
@@ -228,16 +206,10 @@ class Player:
             found.append(_differing(game, past, first, step, state, others.pop(0)))
         if found[-1] is not None:
             raise RunError(f"step {step} cannot be gone back to: the game comes out differently at step {found[0]}")
-        self._memory, self._start = (
-            self._blank(),
-            step > 0 and bool(past.terminated[step - 1] | past.truncated[step - 1]),
-        )
-        if step == 0:
-            self._start = bool(past.starts[0])
-        elif past.memories is not None and not self._start:
-            memory = torch.as_tensor(past.memories[step - 1][None]).to(self.agent.device, self.agent.dtype)
-            with torch.inference_mode():
-                self._memory = self._forward(past.observations[step - 1], memory)[1]
+        if step and not past.terminated[step - 1] and not past.truncated[step - 1]:
+            self._turns.go_on(past[:step])
+        else:
+            self._turns.forget()
 
 
 def _differing(game: AtariGame, past: Episode, first: int, step: int, state: GameState, held: int) -> int | None:

@@ -60,39 +60,34 @@ class Track:
         self.meta = dict(meta)
         self.snapshots = Snapshots()
         self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        self._recorder = Recorder(folder / "episode.zarr", self.meta)
         self._small: dict[str, _Growing] = {}
 
     def __len__(self) -> int:
-        return 0 if self._recorder is None else self._recorder.steps
+        return self._recorder.columns.total if self._recorder.begun else 0
 
     def before(self, environment: Environment, streams: Mapping[str, Array], memory: Array | None, start: bool) -> None:
         """Notes the state that is about to be acted in."""
         with self._lock:
-            if self._recorder is None:
-                path = self.folder / "episode.zarr"
+            if not self._recorder.begun:
                 with disk_errors(self.folder):
-                    path.mkdir(parents=True, exist_ok=True)
-                self._recorder = Recorder(path, environment, streams, memory)
-                self._recorder.write_meta(self.meta)
-                shapes = self._recorder.shapes
-                self._small = {name: _Growing(*shapes[name]) for name in shapes if name not in LARGE}
-            self._recorder.before(environment, memory, start)
+                    self._recorder.folder.mkdir(parents=True, exist_ok=True)
+            self._recorder.before(environment, streams, memory, start)
 
     def after(self, action: int | Array, outcome: Outcome, streams: Mapping[str, Array]) -> None:
         """Notes what the action brought, which completes the row."""
         with self._lock:
-            assert self._recorder is not None
             self._recorder.after(action, outcome, streams)
-            row = len(self) - 1
+            columns, row = self._recorder.columns, len(self) - 1
+            if not self._small:
+                self._small = {name: _Growing(*spec) for name, spec in columns.shapes.items() if name not in LARGE}
             for name, values in self._small.items():
-                values.append(self._recorder.read(name, row, row + 1)[0])
+                values.append(columns.read(name, row, row + 1)[0])
 
     def read(self, name: str, start: int, stop: int) -> Array:
         """Complete rows of an array."""
         with self._lock:
-            assert self._recorder is not None
-            return self._recorder.read(name, start, stop)
+            return self._recorder.columns.read(name, start, stop)
 
     def episode(self) -> Episode:
         """What was played until now, as an episode that does not grow.
@@ -101,9 +96,9 @@ class Track:
             RunError: Nothing was.
         """
         with self._lock:
-            if self._recorder is None or not len(self):
+            if not len(self):
                 raise RunError("nothing was played yet")
-            count, shapes = len(self), self._recorder.shapes
+            count, shapes = len(self), self._recorder.columns.shapes
             columns = {
                 name: Lazy(
                     self._small[name].view(count) if name in self._small else _Written(self, name, count, *spec), count
@@ -115,19 +110,19 @@ class Track:
     def change_meta(self, **changes: Any) -> None:
         """Tells something else about the track."""
         self.meta |= changes
-        if self._recorder is not None:
+        if self._recorder.begun:
             self._recorder.write_meta(self.meta)
 
     def flush(self) -> None:
         """Writes what waits, so that nothing is lost while nobody plays."""
         with self._lock:
-            if self._recorder is not None:
-                self._recorder.flush()
+            if self._recorder.begun:
+                self._recorder.columns.flush()
 
     def close(self) -> None:
         """Writes what waits; the folder then holds a whole episode."""
         with self._lock:
-            if self._recorder is not None:
+            if self._recorder.begun:
                 self._recorder.close()
         self.change_meta(complete=True)
 
