@@ -62,7 +62,7 @@ def facts(episode: Episode) -> Facts:
     lost[:-1] |= (np.diff(lives) < 0) & ~over[:-1]
     actions = None if episode.actions is None else np.asarray(episode.actions)
     return Facts(
-        title=_title(episode),
+        title=title_of(episode),
         actions=None if actions is None else action_names(actions, episode),
         greedy=None if actions is None else _greedy(actions, episode),
         rewards=rewards,
@@ -91,6 +91,13 @@ def actions_of(episode: Episode) -> tuple[str, ...]:
     return tuple(str(name) for name in episode.meta.get("actions") or ())
 
 
+def probabilities(logits: Array) -> Array:
+    """The softmax of each row, (N, k) -> (N, k) float64."""
+    exact = logits.astype(np.float64)
+    odds = np.exp(exact - exact.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
 def game_of(episode: Episode) -> str:
     """The game's name."""
     game = episode.meta.get("game") or episode.protocol.game or episode.protocol.env
@@ -114,7 +121,8 @@ def signed_number(value: float) -> str:
     return "0" if value == 0 else ("+" if value > 0 else "") + number(float(value))
 
 
-def _title(episode: Episode) -> str:
+def title_of(episode: Episode) -> str:
+    """Agent and game."""
     game, agent = game_of(episode), agent_of(episode)
     return game if agent == "agent" else f"{short_name(agent)} · {game}"
 
@@ -151,8 +159,6 @@ def _curves(actions: Array | None, episode: Episode) -> tuple[Curve, ...]:
     if value is not None:
         found.append(Curve("value", np.asarray(value).reshape(len(value), -1)[:, 0]))
     if actions is not None and policy is not None and _discrete(actions, policy):
-        logits = np.asarray(policy, np.float64)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        taken = np.take_along_axis(odds, actions.astype(int)[:, None], 1)[:, 0]
-        found.append(Curve("p(action)", taken / odds.sum(axis=1)))
+        chances = probabilities(np.asarray(policy))
+        found.append(Curve("p(action)", np.take_along_axis(chances, actions.astype(int)[:, None], 1)[:, 0]))
     return tuple(found)

@@ -32,7 +32,7 @@ class Pictures:
             self.pixel = 12 / 7 if self.shape in ((210, 160), (250, 160)) else 1.0
             self._range = (0.0, 255.0)
         else:
-            sample = newest_picture(np.asarray(episode.observations[: min(len(episode), 64)]), protocol)
+            sample = frames(np.asarray(episode.observations[: min(len(episode), 64)]), protocol)[:, 0]
             self.shape = (int(sample.shape[1]), int(sample.shape[2]))
             self.placement = (0, 0, *self.shape)
             self.pixel = 1.0
@@ -41,12 +41,9 @@ class Pictures:
     def __getitem__(self, rows: Any) -> Array:
         """(n, H, W, 3) uint8 pictures of the chosen steps."""
         if self._episode.screens is not None:
-            screens = np.asarray(self._episode.screens[rows])
-            return np.ascontiguousarray(screens if screens.shape[-1] == 3 else np.repeat(screens[..., :1], 3, -1))
-        pictures = newest_picture(np.asarray(self._episode.observations[rows]), self._episode.protocol)
-        low, high = self._range
-        scaled = (np.nan_to_num(pictures.astype(np.float32)) - low) * (255 / (high - low))
-        return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+            return np.ascontiguousarray(as_bytes(np.asarray(self._episode.screens[rows]), self._range))
+        newest = frames(np.asarray(self._episode.observations[rows]), self._episode.protocol)[:, 0]
+        return as_bytes(newest, self._range)
 
 
 def explained(episode: Episode, maps: Maps) -> Episode:
@@ -55,16 +52,32 @@ def explained(episode: Episode, maps: Maps) -> Episode:
     return episode if rows == len(episode) else episode[:rows]
 
 
-def newest_picture(observations: Array, protocol: Protocol) -> Array:
-    """The newest picture of stacked observations, (n, H, W, 3) in the observations' own values."""
-    colours = protocol.colours
+def frames(observations: Array, protocol: Protocol) -> Array:
+    """Stacked observations as their frames, (n, lags, H, W, colours), the newest first, in their own values."""
+    stack, colours = protocol.stack, protocol.colours
     if protocol.layout == "time":
-        newest = observations[:, -1].transpose(0, 2, 3, 1)
+        apart = observations.transpose(0, 1, 3, 4, 2)
     elif protocol.layout == "channels_last":
-        newest = observations[..., -colours:]
+        apart = observations.reshape(*observations.shape[:3], stack, colours).transpose(0, 3, 1, 2, 4)
     else:
-        newest = observations[:, -colours:].transpose(0, 2, 3, 1)
-    return newest if newest.shape[-1] == 3 else np.repeat(newest[..., -1:], 3, axis=-1)
+        apart = observations.reshape(len(observations), stack, colours, *observations.shape[2:]).transpose(
+            0, 1, 3, 4, 2
+        )
+    return np.asarray(apart[:, ::-1])
+
+
+def as_bytes(pictures: Array, limits: tuple[float, float]) -> Array:
+    """Pictures (…, H, W, 1 or 3) in an observation's values as (…, H, W, 3) uint8.
+
+    Args:
+        pictures: As :func:`frames` has them.
+        limits: The values of black and white, see :func:`value_range`.
+    """
+    if pictures.dtype != np.uint8:
+        low, high = limits
+        scaled = (np.nan_to_num(pictures.astype(np.float32)) - low) * (255 / (high - low))
+        pictures = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return pictures if pictures.shape[-1] == 3 else np.repeat(pictures[..., :1], 3, axis=-1)
 
 
 def value_range(sample: Array) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ import torch
 
 from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError
-from policyscope.rendering.facts import agent_of, facts, game_of
+from policyscope.rendering.facts import agent_of, game_of, title_of
 from policyscope.rendering.normalise import EpisodeStatistics, frame_statistics
 from policyscope.rendering.palettes import PALETTES
 from policyscope.rendering.sources import Pictures
@@ -22,7 +21,7 @@ from policyscope.saliency.request import SELECTIONS
 from policyscope.saliency.resize import to_size
 from policyscope.storage import Array
 from policyscope.viewer.bundle import bundle
-from policyscope.viewer.encoding import LEVELS, pack_maps, pack_pictures
+from policyscope.viewer.encoding import LEVELS, deflated, pack_maps, pack_pictures
 from policyscope.viewer.extras import Extras
 from policyscope.viewer.inputs import Inputs
 from policyscope.viewer.markers import markers
@@ -86,7 +85,7 @@ class Document:
         discrete = episode.actions is None or episode.actions.ndim == 1
         return {
             "format": FORMAT,
-            "title": facts(episode).title,
+            "title": title_of(episode),
             "agent": agent_of(episode),
             "game": game_of(episode),
             "policy": episode.meta.get("policy"),
@@ -133,7 +132,8 @@ class Document:
         """
         kind, _, rest = key.partition("/")
         if key == "series":
-            return self.series(0, len(self))
+            found = columns(self.episode, self.maps)
+            return packed_series([(c.name, c.group) for c in found], np.stack([c.values for c in found]), 0)
         name, _, number = rest.rpartition("/")
         if number.isascii() and number.isdigit() and int(number) * self.window < len(self):
             start = int(number) * self.window
@@ -145,13 +145,6 @@ class Document:
             if kind == "maps":
                 return self.panel(name, start, stop)
         raise RunError(f"the run has no {key!r}")
-
-    def series(self, start: int, stop: int) -> bytes:
-        """Numbers of each step."""
-        found = columns(self.episode, self.maps)
-        values = np.stack([column.values[start:stop] for column in found]).astype("<f4")
-        header = {"first": start, "count": stop - start, "columns": [{"name": c.name, "group": c.group} for c in found]}
-        return bundle(header, [_deflated(values.tobytes())])
 
     def screens(self, start: int, stop: int) -> bytes:
         """What a player saw."""
@@ -199,14 +192,23 @@ def packed_panel(maps: Array, size: tuple[int, int], start: int, levels: int = L
     return bundle(header, [sent.data, numbers.astype("<f4").tobytes()])
 
 
+def packed_series(told: Sequence[tuple[str, str]], values: Array, start: int) -> bytes:
+    """A bundle of numbers of each step.
+
+    Args:
+        told: Name and group of each column.
+        values: (columns, n).
+        start: The first row.
+    """
+    named = [{"name": name, "group": group} for name, group in told]
+    return bundle(
+        {"first": start, "count": values.shape[1], "columns": named}, [deflated(values.astype("<f4").tobytes())]
+    )
+
+
 def packed_pictures(pictures: Array, start: int, count: int, **told: Any) -> bytes:
     """A bundle of pictures (m, H, W, 3) for some rows."""
     sheet = pack_pictures(pictures)
     height, width = pictures.shape[1:3]
     header = {"first": start, "count": count, "columns": sheet.columns, "width": width, "height": height, **told}
     return bundle(header, [sheet.data])
-
-
-def _deflated(data: bytes) -> bytes:
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-    return packer.compress(data) + packer.flush()

@@ -50,8 +50,7 @@ def pack_maps(maps: Array, levels: int = LEVELS) -> PackedMaps:
     shares = np.abs(maps) / np.where(scales > 0, scales, 1)[:, None, None]
     roots = np.rint(np.sqrt(shares) * levels) * (LEVELS / levels)
     signed = np.copysign(np.rint(roots), maps).astype(np.int8)
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
-    return PackedMaps(deflate.compress(signed.tobytes()) + deflate.flush(), scales)
+    return PackedMaps(deflated(signed.tobytes()), scales)
 
 
 def unpack_maps(packed: PackedMaps, shape: tuple[int, int]) -> Array:
@@ -63,6 +62,12 @@ def unpack_maps(packed: PackedMaps, shape: tuple[int, int]) -> Array:
     """
     signed = np.frombuffer(zlib.decompress(packed.data, -15), np.int8).reshape(-1, *shape).astype(np.float32)
     return np.copysign((signed / LEVELS) ** 2, signed) * packed.scales[:, None, None]
+
+
+def deflated(data: bytes) -> bytes:
+    """Bytes without a header, as the page's ``DecompressionStream("deflate-raw")`` takes them."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policyscope.agents.protocol import Protocol
 from policyscope.episodes.episode import Episode
-from policyscope.rendering.sources import value_range
+from policyscope.rendering.sources import as_bytes, frames, value_range
 from policyscope.storage import Array
-
-
-def frames(observations: Array, protocol: Protocol) -> Array:
-    """Stacked observations as their frames, (n, lags, H, W, colours), the newest first, in their own values."""
-    if protocol.layout == "time":
-        apart = observations.transpose(0, 1, 3, 4, 2)
-    elif protocol.layout == "channels_last":
-        apart = np.stack(np.split(observations, protocol.stack, axis=-1), axis=1)
-    else:
-        apart = np.stack(np.split(observations, protocol.stack, axis=1), axis=1).transpose(0, 1, 3, 4, 2)
-    return np.asarray(apart[:, ::-1])
 
 
 @dataclass(frozen=True)
@@ -48,9 +36,11 @@ class Inputs:
 
     def __init__(self, episode: Episode) -> None:
         self._episode = episode
-        protocol = episode.protocol
-        sample = frames(np.asarray(episode.observations[: min(len(episode), 16)]), protocol)
-        self.lags, self.size = sample.shape[1], (int(sample.shape[2]), int(sample.shape[3]))
+        kind, shape = episode.observations.dtype, episode.observations.shape[1:]
+        _, self.lags, height, width, _ = frames(np.empty((0, *shape), kind), episode.protocol).shape
+        self.size: tuple[int, int] = (height, width)
+        # Bytes tell by themselves what black and white are; a page that follows a game asks for this at every turn.
+        sample = np.zeros(0, kind) if kind == np.uint8 else np.asarray(episode.observations[: min(len(episode), 16)])
         self._range = value_range(sample)
 
     def seen(self, start: int, stop: int) -> Seen:
@@ -63,13 +53,6 @@ class Inputs:
             np.array_equal(stacked[before:, lag], newest[before - lag : len(newest) - lag]) for lag in range(self.lags)
         )
         if shifted:
-            return Seen(self._bytes(newest), before)
+            return Seen(as_bytes(newest, self._range), before)
         every = stacked[before:]
-        return Seen(self._bytes(every.reshape(-1, *every.shape[2:])), None)
-
-    def _bytes(self, pictures: Array) -> Array:
-        if pictures.dtype != np.uint8:
-            low, high = self._range
-            scaled = (np.nan_to_num(pictures.astype(np.float32)) - low) * (255 / (high - low))
-            pictures = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-        return pictures if pictures.shape[-1] == 3 else np.repeat(pictures[..., :1], 3, axis=-1)
+        return Seen(as_bytes(every.reshape(-1, *every.shape[2:]), self._range), None)

@@ -9,11 +9,11 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from policyscope.episodes.episode import Episode
-from policyscope.rendering.facts import Facts, actions_of, facts, signed_number
+from policyscope.rendering.facts import Facts, actions_of, facts, probabilities, signed_number
 from policyscope.rendering.words import number
 from policyscope.saliency.maps import Maps
 from policyscope.storage import Array
-from policyscope.viewer.series import discrete, entry_names, probabilities
+from policyscope.viewer.series import discrete, entry_names
 
 GAMMA = 0.99
 CLOSE = 0.1

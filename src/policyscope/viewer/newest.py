@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from policyscope.storage import Array
 from policyscope.viewer.bundle import bundle, unbundle
-from policyscope.viewer.document import Document, packed_panel
+from policyscope.viewer.document import Document, packed_panel, packed_series
 from policyscope.viewer.series import columns
 
 ROWS = 32
@@ -85,11 +84,8 @@ def newest_series(document: Document, since: int, stop: int) -> bytes:
     wanted = [(column.name, column.group) for column in columns(episode[:1])]
     found = {(column.name, column.group): column.values for column in columns(episode[context:stop])}
     unknown = np.full(stop - context, np.nan, np.float32)
-    values = np.stack([found.get(column, unknown)[first - context :] for column in wanted]).astype("<f4")
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-    told = [{"name": name, "group": group} for name, group in wanted]
-    header = {"first": first, "count": stop - first, "columns": told}
-    return bundle(header, [packer.compress(values.tobytes()) + packer.flush()])
+    values = np.stack([found.get(column, unknown)[first - context :] for column in wanted])
+    return packed_series(wanted, values, first)
 
 
 def first_of(since: int, stop: int) -> int:

@@ -15,13 +15,12 @@ from policyscope.episodes.episode import Episode
 from policyscope.episodes.picture import arranged
 from policyscope.episodes.policy import Policy, choose
 from policyscope.errors import TargetError
-from policyscope.rendering.sources import value_range
+from policyscope.rendering.sources import as_bytes, frames, value_range
 from policyscope.saliency.perturbation import Regions, gaussian_blur
 from policyscope.saliency.resize import to_size
 from policyscope.storage import Array
 from policyscope.viewer.computing import LONGEST
 from policyscope.viewer.encoding import pack_pictures
-from policyscope.viewer.inputs import frames
 
 HOW = ("blur", "mean", "zero", "shuffle", "freeze")
 Region = tuple[int, int, int, int]
@@ -241,9 +240,8 @@ def _streams(agent: Agent, seen: Array, memory: Array | None) -> dict[str, Array
 
 def _picture(pictures: Array, episode: Episode) -> str:
     """Pictures side by side, as an address that holds them."""
-    low, high = value_range(np.asarray(episode.observations[:1]))
-    levels = np.clip(np.rint((pictures - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
-    row = np.concatenate(list(levels if levels.shape[-1] == 3 else np.repeat(levels[..., :1], 3, axis=-1)), axis=1)
+    limits = value_range(np.asarray(episode.observations[:1]))
+    row = np.concatenate(list(as_bytes(pictures, limits)), axis=1)
     sheet = pack_pictures(row[None])
     return "data:image/webp;base64," + base64.b64encode(sheet.data).decode("ascii")
 

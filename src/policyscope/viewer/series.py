@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from policyscope.episodes.episode import Episode
-from policyscope.rendering.facts import actions_of, facts
+from policyscope.rendering.facts import actions_of, facts, probabilities
 from policyscope.saliency.maps import Maps
 from policyscope.storage import Array
 
@@ -45,12 +45,6 @@ def columns(episode: Episode, maps: Maps | None = None) -> list[Column]:
 def discrete(episode: Episode) -> bool:
     """Whether the actions are indices."""
     return episode.actions.ndim == 1 if episode.actions is not None else "log_std" not in episode.streams
-
-
-def probabilities(logits: Array) -> Array:
-    """The softmax of each row, (N, k) -> (N, k) float64."""
-    odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def entry_names(stream: str, count: int, actions: Sequence[str]) -> list[str]:
