@@ -14,13 +14,14 @@ from torch import Tensor
 
 from policyscope.agents.agent import Agent, Streams
 from policyscope.episodes.episode import Episode
-from policyscope.errors import ProtocolError, TargetError
+from policyscope.errors import TargetError
 from policyscope.saliency import full_grad, health, perturbation, plan, targets
 from policyscope.saliency.columns import ALIVE, flow_column, map_column, shares_column, target_column, weights_column
 from policyscope.saliency.disagreement import coarse, comparisons, disagreement
 from policyscope.saliency.lags import by_lag, lag_shares
 from policyscope.saliency.maps import Panel
-from policyscope.saliency.record import differentiating, evaluating, record
+from policyscope.saliency.passes import Passes
+from policyscope.saliency.record import differentiating, evaluating
 from policyscope.saliency.request import INPUT_SHAPED, Request, inner_modules
 from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
@@ -38,9 +39,9 @@ class Explainer:
 
     def __init__(self, agent: Agent, episode: Episode) -> None:
         self.agent, self.episode = agent, episode
-        self._check_shape()
+        self._passes = Passes(agent, episode)
         with differentiating():
-            probe = self._trace(np.arange(1), 1 if agent.memory_size else 0, False, ())
+            probe = self._passes.watched(np.arange(1), window=1)
             stream = targets.stream_of(probe.outputs, None)
             terms = full_grad.completeness(probe, targets.select(stream, "greedy", 1))
         self.layer_names = probe.layer_names()
@@ -55,17 +56,8 @@ class Explainer:
             ProtocolError: Its observations are not those that the agent sees.
         """
         other = copy(self)
-        other.episode = episode
-        other._check_shape()
+        other.episode, other._passes = episode, Passes(self.agent, episode)
         return other
-
-    def _check_shape(self) -> None:
-        shape, wanted = tuple(self.episode.observations.shape[1:]), tuple(self.agent.protocol.observation_shape)
-        if shape != wanted:
-            raise ProtocolError(
-                f"the episode's observations have shape {shape}, the agent's protocol makes {wanted}: explain it with "
-                "the agent that it was played by"
-            )
 
     def run(self, request: Request, batches: Iterable[slice]) -> Iterator[dict[str, Array]]:
         """Yields, for each batch of rows, column name -> (rows, …)."""
@@ -80,7 +72,9 @@ class Explainer:
             rows: dict[str, Array] = {}
             if gradient_panels:
                 with differentiating():
-                    trace = self._trace(index, request.window, request.positive_inputs, inner)
+                    trace = self._passes.watched(
+                        index, window=request.window, positive_inputs=request.positive_inputs, capture=inner
+                    )
                     for panel, maps in self._gradient_maps(trace, index, gradient_panels, request, rows):
                         rows[names[panel]] = _numpy(maps)
                         if panel in grids:
@@ -138,56 +132,6 @@ class Explainer:
         none = torch.zeros_like(next(iter(shares.values())))
         return torch.stack([shares.get(name, none) for name in self.weighted_layers], dim=1)
 
-    def _trace(self, index: Array, window: int, positive_inputs: bool, inner: tuple[str, ...]) -> Trace:
-        """The watched pass on some rows: over a window of frames where the network has a memory."""
-        agent, protocol = self.agent, self.agent.protocol
-        if not agent.memory_size:
-            inputs = self._pictures(agent.prepare(self.episode.observations[index[0] : index[-1] + 1]))
-            lags = protocol.stack if protocol.layout == "time" else 0
-            return record(
-                lambda x: agent(self._arranged(x))[0],
-                inputs,
-                agent.network,
-                lags=lags,
-                positive_inputs=positive_inputs,
-                capture=inner,
-            )
-        inputs, memory, alive = self._window(index, window)
-        return record(
-            lambda x: self._unrolled(x, memory, alive),
-            inputs,
-            agent.network,
-            lags=window,
-            positive_inputs=positive_inputs,
-            capture=inner,
-        )
-
-    def _window(self, index: Array, window: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The last frames (B, window, …), the memory that went into the first, and which belong to the episode."""
-        observations, memories, valid = self.episode.window(index, window)
-        inputs = self._pictures(self.agent.prepare(observations.reshape(-1, *observations.shape[2:])))
-        blank = np.zeros((len(index), self.agent.memory_size), np.float32)
-        memory = torch.as_tensor(blank if memories is None else memories).to(inputs)
-        return inputs.view(len(index), window, *inputs.shape[1:]), memory, torch.as_tensor(valid).to(inputs)
-
-    def _unrolled(self, frames: Tensor, memory: Tensor, alive: Tensor) -> Streams:
-        """A recurrent network's streams after a window of frames (B, window, …)."""
-        streams = Streams()
-        for step in range(frames.shape[1]):
-            # Where an episode begins inside the window, the memory stays as it is until the first frame.
-            keep = alive[:, step, None]
-            streams, following = self.agent(self._arranged(frames[:, step]), memory)
-            if following is not None:
-                memory = keep * following + (1 - keep) * memory
-        return streams
-
-    def _pictures(self, prepared: Tensor) -> Tensor:
-        """Channels before height and width, whatever the network's own layout."""
-        return prepared.movedim(-1, -3).contiguous() if self.agent.protocol.layout == "channels_last" else prepared
-
-    def _arranged(self, pictures: Tensor) -> Tensor:
-        return pictures.movedim(-3, -1) if self.agent.protocol.layout == "channels_last" else pictures
-
     def _target(self, trace: Trace, stream: str, action: str, index: Array) -> Tensor:
         inner = stream in trace.captured
         values = trace.captured_stream(stream) if inner else targets.stream_of(trace.outputs, stream)
@@ -240,17 +184,17 @@ class Explainer:
         """Inputs, how the network runs on rows of them, and where the picture of a lag is in one of them."""
         agent, protocol = self.agent, self.agent.protocol
         if agent.memory_size:
-            inputs, memory, alive = self._window(index, lag + 1)
+            inputs, memory, alive = self._passes.window(index, lag + 1)
 
             def unroll(rows: Tensor, states: Tensor) -> Streams:
-                return self._unrolled(rows, memory[states], alive[states])
+                return self._passes.unrolled(rows, memory[states], alive[states])
 
             return inputs, unroll, (0, slice(-protocol.colours, None))
-        inputs = self._pictures(agent.prepare(self.episode.observations[index[0] : index[-1] + 1]))
+        inputs = self._passes.pictures(index)
         place = protocol.stack - 1 - lag
         channels = slice(place * protocol.colours, (place + 1) * protocol.colours)
         frame = (place,) if protocol.layout == "time" else (channels,)
-        return inputs, lambda rows, _: agent(self._arranged(rows))[0], frame
+        return inputs, lambda rows, _: self._passes.streams(rows), frame
 
 
 def _grouped(panels: list[Panel], key: Any) -> Iterator[tuple[Any, list[Panel]]]:
