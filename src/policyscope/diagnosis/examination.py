@@ -1,0 +1,151 @@
+"""What rules look at: an agent, an episode, and a few passes of it that all rules share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from policyscope.agents.agent import Agent, Streams
+from policyscope.diagnosis.wiring import Wiring
+from policyscope.episodes.episode import Episode
+from policyscope.errors import TargetError
+from policyscope.saliency import plan, targets
+from policyscope.saliency.lags import by_lag
+from policyscope.saliency.passes import Passes
+from policyscope.saliency.record import differentiating, evaluating
+from policyscope.saliency.request import default_stream
+from policyscope.saliency.trace import Trace
+from policyscope.storage import Array
+
+STATES = 24
+"""States that are looked at closely, spread over the episode."""
+PAIRS = 24
+"""Moments of which two states in a row are compared."""
+INNER = ("attention", "log_std")
+"""Beginnings of the names of streams that say how, not what."""
+
+
+class Examination:
+    """An agent, an episode, and what several rules need of them; each is worked out once, when it is asked for.
+
+    Attributes:
+        agent: Who is examined.
+        episode: What it saw and did.
+        rows: (n,) rows of the episode that are looked at closely.
+        following: Whether the agent may be asked to play further games (not where the episode came from elsewhere).
+        passes: Forward passes on the episode's states.
+    """
+
+    def __init__(self, agent: Agent, episode: Episode, *, following: bool = True, states: int = STATES) -> None:
+        self.agent, self.episode = agent, episode
+        self.following = following and agent.protocol.game is not None
+        self.passes = Passes(agent, episode)
+        self.rows = np.unique(np.linspace(0, len(episode) - 1, min(states, len(episode))).round().astype(int))
+
+    # -- the streams --------------------------------------------------------------------------------------------
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The streams that say what to do or what it is worth, without attention and spread."""
+        return tuple(name for name in self.agent.streams if not name.startswith(INNER))
+
+    @property
+    def acting(self) -> str:
+        """The stream that the agent acts by."""
+        return default_stream(self.agent)
+
+    @cached_property
+    def streams(self) -> dict[str, Array]:
+        """Name -> (N, k) float32: what the network says of every state of the episode, with its memory as recorded."""
+        parts: dict[str, list[Array]] = {}
+        with torch.inference_mode(), evaluating(self.agent.network):
+            for first in range(0, len(self.episode), 64):
+                rows = np.arange(first, min(first + 64, len(self.episode)))
+                for name, values in self.said(rows).items():
+                    parts.setdefault(name, []).append(values.float().reshape(len(rows), -1).cpu().numpy())
+        return {name: np.concatenate(part) for name, part in parts.items()}
+
+    def said(self, rows: Array) -> Streams:
+        """The streams of some rows, without gradients being followed."""
+        if not self.agent.memory_size:
+            return self.passes.streams(self.passes.pictures(rows))
+        return self.passes.unrolled(*self.passes.window(rows, 1))
+
+    # -- the sample, with gradients -----------------------------------------------------------------------------
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The watched pass on ``rows``; a recurrent network sees the current frame and its memory as recorded."""
+        with differentiating():
+            return self.passes.watched(self.rows)
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """Which layers ran, and what leads where."""
+        return Wiring(self.agent, self.episode, self.rows, self.agent.streams)
+
+    def target(self, stream: str, selection: str = "greedy") -> Tensor:
+        """What is explained of a stream in each state of ``rows``, (n,)."""
+        key = (stream, selection)
+        if key not in self._targets:
+            values = targets.stream_of(self.trace.outputs, stream)
+            chosen = "greedy" if values.numel() != self.trace.states else "sum"
+            with differentiating():
+                self._targets[key] = targets.select(
+                    values, chosen if selection == "greedy" else selection, self.trace.states, stream
+                )
+        return self._targets[key]
+
+    @cached_property
+    def _targets(self) -> dict[tuple[str, str], Tensor]:
+        return {}
+
+    def gradient(self, stream: str, selection: str = "greedy", rule: str = "standard") -> Tensor:
+        """The gradient of a stream at the input, (n, lags, colours, H, W), oldest first; zero where it is cut off."""
+        with differentiating():
+            try:
+                found = self.trace.gradients(self.target(stream, selection), rule).input  # type: ignore[arg-type]
+            except TargetError:
+                found = torch.zeros_like(self.trace.leaf)
+        return by_lag(found, self.agent)
+
+    def map(self, method: str, stream: str, layer: str | int = 1) -> Array:
+        """A gradient method's maps of the newest frame, (n, H, W); zero where the target is cut off."""
+        trace = self.trace
+        with differentiating():
+            try:
+                found = plan.compute(trace, self.target(stream), [method], layer)[method]
+            except TargetError:
+                height, width = trace.image_size
+                return np.zeros((trace.states, height, width), np.float32)
+        if plan.METHODS[method].shape == "input" or plan.METHODS[method].parts:
+            found = by_lag(found, self.agent)[:, -1].sum(dim=1)
+        elif found.ndim == 4:
+            found = found[:, -1]
+        return np.asarray(found.detach().float().cpu().numpy())
+
+    # -- the observations ---------------------------------------------------------------------------------------
+
+    def frames(self, rows: Array) -> Array:
+        """Observations frame by frame as they were recorded, (n, lags, H, W, colours), oldest first."""
+        protocol = self.agent.protocol
+        seen = self.episode.observations[rows]
+        if protocol.layout == "channels_last":
+            height, width = seen.shape[1:3]
+            return np.asarray(seen.reshape(len(seen), height, width, protocol.stack, -1).transpose(0, 3, 1, 2, 4))
+        if protocol.layout == "time":
+            return np.asarray(seen.transpose(0, 1, 3, 4, 2))
+        stacked = seen.reshape(len(seen), protocol.stack, -1, *seen.shape[2:])
+        return np.asarray(stacked.transpose(0, 1, 3, 4, 2))
+
+    @cached_property
+    def pairs(self) -> Array:
+        """Rows whose next row is of the same episode, spread over it."""
+        follows = np.flatnonzero(~self.episode.starts[1:])
+        if not len(follows):
+            return follows
+        chosen: Array = follows[np.unique(np.linspace(0, len(follows) - 1, min(PAIRS, len(follows))).round().astype(int))]
+        return chosen
