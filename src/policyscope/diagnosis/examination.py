@@ -147,5 +147,7 @@ class Examination:
         follows = np.flatnonzero(~self.episode.starts[1:])
         if not len(follows):
             return follows
-        chosen: Array = follows[np.unique(np.linspace(0, len(follows) - 1, min(PAIRS, len(follows))).round().astype(int))]
+        chosen: Array = follows[
+            np.unique(np.linspace(0, len(follows) - 1, min(PAIRS, len(follows))).round().astype(int))
+        ]
         return chosen
