@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,15 @@ class Layer:
         name: Module path.
         kind: ``conv``, ``norm``, ``linear`` or ``recurrent``.
         outputs: Before the rectifier.
-        activations: After it; the same where there is none.
         inputs: Empty where what it is given has no gradient.
         values: What it made, detached, before the rectifier.
-        activated: The same after it.
     """
 
     name: str
     kind: str
     outputs: list[GradientEdge] = field(default_factory=list)
-    activations: list[GradientEdge] = field(default_factory=list)
     inputs: list[GradientEdge] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
-    activated: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,11 @@ class Wiring:
     Attributes:
         layers: Name -> layer, in the order they ran (the last call counts).
         owners: Module path -> names of its own parameters, of all modules that have some.
+        rows: Of the episode, that it was worked out on.
         cuts: Where the graph was cut, in words.
+        leaf: What the network was given, (n, …), channels before height and width.
+        seen: Convolution -> what it was given in its first call, (rows, C, H, W).
+        streams: Name -> what the network said, in the graph.
 
     Args:
         agent: Whose network.
@@ -91,20 +92,24 @@ class Wiring:
         }
         self._parameters = dict(network.named_parameters())
         recurrent = _hooked(network)
+        self.seen = _seen(network)
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(STATES, len(rows))).round().astype(int))]
         with differentiating():
-            self._trace = Passes(replace(agent, network=network), episode).watched(rows)
+            self._passes = Passes(replace(agent, network=network), episode)
+            self._trace = self._passes.watched(rows)
+        self.rows = rows
         self.cuts = self._trace.cuts
         self.layers = _in_order({**_called(self._trace), **recurrent})
         outputs = self._trace.outputs
-        self._streams: dict[str, Tensor] = {name: outputs[name] for name in streams if name in outputs}
+        self.leaf = self._trace.leaf.detach()
+        self.streams: dict[str, Tensor] = {name: outputs[name] for name in streams if name in outputs}
         self._flows: dict[str, Flow] = {}
         self._reach: dict[str, float | None] = {}
 
     def flow(self, stream: str) -> Flow:
         """How a stream's gradient goes back through the layers to the input."""
         if stream not in self._flows:
-            self._flows[stream] = self._gone_back(self._streams[stream])
+            self._flows[stream] = self._gone_back(self.streams[stream])
         return self._flows[stream]
 
     def reach(self, layer: str) -> float | None:
@@ -117,6 +122,63 @@ class Wiring:
                 (gradient,) = torch.autograd.grad(found.outputs, leaf, grads, retain_graph=True, allow_unused=True)
             self._reach[layer] = _norm([gradient], self._trace.states)
         return self._reach[layer]
+
+    def values(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Layer -> what it makes of other inputs, all calls one after the other; memories are as at the first state."""
+        trace = self._passes.watched(self.rows[:1].repeat(len(inputs)), inputs=inputs)
+        return {name: torch.cat(layer.values) for name, layer in _called(trace).items()}
+
+    def uses(self, stream: str) -> set[str]:
+        """Paths of the modules whose own weights a stream depends on."""
+        flow = self.flow(stream)
+        ran = {name.partition("@")[0] for name, norm in flow.output.items() if norm is not None}
+        # A strided convolution goes back in phases, which leave its weights out: its output tells.
+        other = {path for path, names in self.owners.items() if any(flow.weights[name] is not None for name in names)}
+        return (ran & set(self.owners)) | other
+
+    @cached_property
+    def heard(self) -> dict[str, Tensor]:
+        """Layer -> (units,) the largest gradient that any stream sends to a unit in any state and place.
+
+        Units are channels of convolutions; zero says that whatever the unit does changes nothing.
+        """
+        layers = list(self.layers.values())
+        edges = [edge for layer in layers for edge in layer.outputs]
+        streams = [values for values in self.streams.values() if values.requires_grad]
+        with differentiating():
+            found: Any = iter(
+                torch.autograd.grad(
+                    streams, edges, [_pattern(values) for values in streams], retain_graph=True, allow_unused=True
+                )
+                if streams
+                else [None] * len(edges)
+            )
+        heard = {}
+        for layer in layers:
+            axis = 1 if layer.kind in ("conv", "norm") and layer.values[0].ndim > 2 else -1
+            sizes = [torch.zeros_like(v) if g is None else g.abs() for v, g in zip(layer.values, found, strict=False)]
+            heard[layer.name] = torch.stack([s.movedim(axis, 0).flatten(1).amax(dim=1) for s in sizes]).amax(dim=0)
+        return heard
+
+    def gain(self, layer: str) -> float | None:
+        """The norm of a random gradient behind a layer over its norm before it: what the layer alone does to it."""
+        found = self.layers[layer]
+        grads = [_pattern(value) for value in found.values]
+        if len(found.inputs) != len(found.outputs):
+            return None
+        with differentiating():
+            behind = [
+                torch.autograd.grad(output, given, grad, retain_graph=True, allow_unused=True)[0]
+                for output, given, grad in zip(found.outputs, found.inputs, grads, strict=True)
+            ]
+        norms = [_norm(list(part), self._trace.states) for part in (behind, grads)]
+        return None if norms[0] is None or not norms[1] else norms[0] / norms[1]
+
+    def gradient(self, values: Tensor, at: GradientEdge, weights: Tensor) -> Tensor | None:
+        """The gradient of weighted values at a place of the graph; None where they do not depend on it."""
+        with differentiating():
+            (found,) = torch.autograd.grad(values, at, weights, retain_graph=True, allow_unused=True)
+        return found
 
     def _gone_back(self, values: Tensor) -> Flow:
         layers, states = list(self.layers.values()), self._trace.states
@@ -156,9 +218,7 @@ def _called(trace: Trace) -> dict[str, Layer]:
     for call in trace.calls:
         layer = layers.setdefault(call.name, Layer(call.name, call.kind))
         layer.outputs.append(call.output.edge)
-        layer.activations.append(call.activation.edge)
         layer.values.append(call.output.value)
-        layer.activated.append(call.activation.value)
         if call.fed is not None:
             layer.inputs.append(call.fed.edge)
     return layers
@@ -175,9 +235,7 @@ def _hooked(network: nn.Module) -> dict[str, Layer]:
                 return
             layer = layers.setdefault(path, Layer(path, "recurrent"))
             layer.outputs.append(get_gradient_edge(first))
-            layer.activations.append(get_gradient_edge(first))
             layer.values.append(first.detach())
-            layer.activated.append(first.detach())
             if inputs and isinstance(inputs[0], Tensor) and inputs[0].requires_grad:
                 layer.inputs.append(get_gradient_edge(inputs[0]))
 
@@ -187,6 +245,23 @@ def _hooked(network: nn.Module) -> dict[str, Layer]:
         if isinstance(module, _RECURRENT):
             module.register_forward_hook(keep(path))
     return layers
+
+
+def _seen(network: nn.Module) -> dict[str, Tensor]:
+    """What convolutions are given, filled as the network runs (a copy: the hooks may stay)."""
+    seen: dict[str, Tensor] = {}
+    for path, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(_keeps(seen, path))
+    return seen
+
+
+def _keeps(seen: dict[str, Tensor], path: str) -> Any:
+    def hook(_module: nn.Module, given: Any) -> None:
+        if path not in seen and given and isinstance(given[0], Tensor):
+            seen[path] = given[0].detach().clone()
+
+    return hook
 
 
 def _in_order(layers: dict[str, Layer]) -> dict[str, Layer]:

@@ -37,6 +37,7 @@ class Passes:
         window: int = 1,
         positive_inputs: bool = False,
         capture: tuple[str, ...] = (),
+        inputs: Tensor | None = None,
     ) -> Trace:
         """The watched pass on some rows.
 
@@ -45,22 +46,23 @@ class Passes:
             window: Frames that a recurrent network is unrolled over.
             positive_inputs: The guided rule's paper-faithful option.
             capture: Module paths whose outputs are kept.
+            inputs: Given to the network instead of the rows' own pictures, of their shape.
         """
         agent, protocol = self.agent, self.agent.protocol
         if not agent.memory_size:
             lags = protocol.stack if protocol.layout == "time" else 0
             return record(
                 self.streams,
-                self.pictures(rows),
+                self.pictures(rows) if inputs is None else inputs,
                 agent.network,
                 lags=lags,
                 positive_inputs=positive_inputs,
                 capture=capture,
             )
-        inputs, memory, alive = self.window(rows, window)
+        own, memory, alive = self.window(rows, window)
         return record(
             lambda x: self.unrolled(x, memory, alive),
-            inputs,
+            own if inputs is None else inputs,
             agent.network,
             lags=window,
             positive_inputs=positive_inputs,
@@ -69,7 +71,7 @@ class Passes:
 
     def pictures(self, rows: Array) -> Tensor:
         """Observations as the network takes them, but channels before height and width, (n, …)."""
-        in_a_row = len(rows) == rows[-1] - rows[0] + 1
+        in_a_row = bool((np.diff(rows) == 1).all())
         observations = self.episode.observations[slice(rows[0], rows[-1] + 1) if in_a_row else rows]
         return self._channels_first(self.agent.prepare(observations))
 

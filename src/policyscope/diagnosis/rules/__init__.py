@@ -6,8 +6,47 @@ from collections.abc import Callable, Iterable
 
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding
+from policyscope.diagnosis.rules.actions import actions
+from policyscope.diagnosis.rules.dead_units import dead_units
+from policyscope.diagnosis.rules.dueling import dueling
+from policyscope.diagnosis.rules.finite import finite
+from policyscope.diagnosis.rules.fresh_layers import fresh_layers
+from policyscope.diagnosis.rules.gain import gain
+from policyscope.diagnosis.rules.input_scale import input_scale
+from policyscope.diagnosis.rules.lags import lags
+from policyscope.diagnosis.rules.linear_layers import linear_layers
+from policyscope.diagnosis.rules.memory import memory
+from policyscope.diagnosis.rules.network_input import network_input
+from policyscope.diagnosis.rules.output_activation import output_activation
+from policyscope.diagnosis.rules.picture import picture
+from policyscope.diagnosis.rules.reach import reach
+from policyscope.diagnosis.rules.repeatable import repeatable
+from policyscope.diagnosis.rules.saturation import saturation
+from policyscope.diagnosis.rules.stack_order import stack_order
+from policyscope.diagnosis.rules.stack_start import stack_start
+from policyscope.diagnosis.rules.wiring import wiring
 
 Rule = Callable[[Examination], Iterable[Finding]]
 
-RULES: dict[str, Rule] = {}
+RULES: dict[str, Rule] = {
+    "finite": finite,
+    "reach": reach,
+    "dead_units": dead_units,
+    "gain": gain,
+    "fresh_layers": fresh_layers,
+    "linear_layers": linear_layers,
+    "wiring": wiring,
+    "dueling": dueling,
+    "output_activation": output_activation,
+    "saturation": saturation,
+    "repeatable": repeatable,
+    "input_scale": input_scale,
+    "network_input": network_input,
+    "lags": lags,
+    "stack_order": stack_order,
+    "stack_start": stack_start,
+    "picture": picture,
+    "memory": memory,
+    "actions": actions,
+}
 """Name -> rule, in the order in which they are asked."""

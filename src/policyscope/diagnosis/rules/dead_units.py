@@ -1,0 +1,41 @@
+"""Units to which no stream listens, in any state: dead rectifiers, saturated units, weights of zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policyscope.diagnosis.examination import Examination
+from policyscope.diagnosis.finding import Finding, Severity, Where
+
+GRAVE, WARNING = 0.8, 0.5
+"""Shares of a layer's units. Half of the units asleep is common in value networks that have trained for long (Sokar et
+al., 2023); with four fifths gone a layer of 64 has a dozen left for everything that is on the screen."""
+FEW = 8
+"""Layers with fewer units are heads, each of which may have its reasons."""
+
+
+def dead_units(examination: Examination) -> Iterator[Finding]:
+    """A unit is dead if no stream's gradient reaches its output in any state and at any place.
+
+    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer on, a warning from 50 %.
+    """
+    wiring = examination.wiring
+    for name, heard in wiring.heard.items():
+        share = float((heard == 0).float().mean())
+        # A layer that no stream uses at all is another rule's.
+        used = [s for s in examination.outputs if wiring.flow(s).output[name] is not None]
+        if len(heard) < FEW or share < WARNING or not used:
+            continue
+        severity: Severity = "grave" if share >= GRAVE else "warning"
+        count = int((heard == 0).sum())
+        yield Finding(
+            "dead_units",
+            severity,
+            Where("network", stream=used[0] if len(used) == 1 else None, layer=name),
+            f"{count} of the {len(heard)} units of {name} change nothing in any of {len(wiring.rows)} states "
+            "(healthy: less than half)",
+            "look at the layer's biases and at the learning rate (a step that is too large kills rectifiers for good); "
+            "a LeakyReLU, normalisation or re-initialising sleeping units brings them back",
+            "certain" if share == 1 else "likely",
+            {"share": share, "units": float(len(heard))},
+        )
