@@ -56,6 +56,8 @@ def diagnose(
             told(name)
         try:
             found += RULES[name](examination)
+            if examination.hopeless:
+                break
         except PolicyscopeError as error:
             advice = "nothing, unless you expected this rule to apply"
             found.append(Finding(name, "note", Where("network"), f"this rule could not be asked: {error}", advice))

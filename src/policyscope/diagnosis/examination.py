@@ -37,12 +37,14 @@ class Examination:
         rows: (n,) rows of the episode that are looked at closely.
         following: Whether the agent may be asked to play further games (not where the episode came from elsewhere).
         passes: Forward passes on the episode's states.
+        hopeless: What was found makes all further rules pointless: numbers that are none.
     """
 
     def __init__(self, agent: Agent, episode: Episode, *, following: bool = True, states: int = STATES) -> None:
         self.agent, self.episode = agent, episode
         self.following = following and agent.protocol.game is not None
         self.passes = Passes(agent, episode)
+        self.hopeless = False
         self.rows = np.unique(np.linspace(0, len(episode) - 1, min(states, len(episode))).round().astype(int))
 
     # -- the streams --------------------------------------------------------------------------------------------

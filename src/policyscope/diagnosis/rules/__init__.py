@@ -24,6 +24,7 @@ from policyscope.diagnosis.rules.repeatable import repeatable
 from policyscope.diagnosis.rules.saturation import saturation
 from policyscope.diagnosis.rules.stack_order import stack_order
 from policyscope.diagnosis.rules.stack_start import stack_start
+from policyscope.diagnosis.rules.value_sense import value_sense
 from policyscope.diagnosis.rules.wiring import wiring
 
 Rule = Callable[[Examination], Iterable[Finding]]
@@ -48,5 +49,6 @@ RULES: dict[str, Rule] = {
     "picture": picture,
     "memory": memory,
     "actions": actions,
+    "value_sense": value_sense,
 }
 """Name -> rule, in the order in which they are asked."""

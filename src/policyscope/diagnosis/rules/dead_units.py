@@ -17,10 +17,10 @@ FEW = 8
 def dead_units(examination: Examination) -> Iterator[Finding]:
     """A unit is dead if no stream's gradient reaches its output in any state and at any place.
 
-    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer on, a warning from 50 %.
+    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer, a warning from 50 %.
     """
     wiring = examination.wiring
-    for name, heard in wiring.heard.items():
+    for name, heard in reversed(wiring.heard.items()):
         share = float((heard == 0).float().mean())
         # A layer that no stream uses at all is another rule's.
         used = [s for s in examination.outputs if wiring.flow(s).output[name] is not None]
@@ -39,3 +39,5 @@ def dead_units(examination: Examination) -> Iterator[Finding]:
             "certain" if share == 1 else "likely",
             {"share": share, "units": float(len(heard))},
         )
+        if share == 1:
+            return  # what comes before a layer that passes nothing on is not heard either

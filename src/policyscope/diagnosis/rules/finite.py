@@ -32,6 +32,7 @@ def finite(examination: Examination) -> Iterator[Finding]:
                 "certain",
                 {"bad": float(bad)},
             )
+            examination.hopeless = True
             return
     for stream, values in examination.streams.items():
         share = float((~np.isfinite(values)).any(axis=1).mean())
@@ -45,3 +46,4 @@ def finite(examination: Examination) -> Iterator[Finding]:
                 "certain",
                 {"share": share},
             )
+            examination.hopeless = True

@@ -9,8 +9,8 @@ from policyscope.diagnosis.finding import Finding, Where
 from policyscope.diagnosis.pictures import bars
 
 LARGEST, SMALLEST = 30.0, 0.01
-"""The usual initialisations change a gradient's norm by 0.6 (PyTorch's own) to 1.4 (orthogonal, for rectifiers), a gated
-recurrent layer by 0.1 to 0.5, and training by a few times. What is beyond these was not made by either."""
+"""The usual initialisations change a gradient's norm by 0.6 (PyTorch's own) to 1.4 (orthogonal, for rectifiers), a
+gated recurrent layer by 0.1 to 0.5, and training by a few times. What is beyond these was not made by either."""
 
 
 def gain(examination: Examination) -> Iterator[Finding]:

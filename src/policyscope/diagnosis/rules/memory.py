@@ -16,7 +16,7 @@ TOLERANCE = 1e-3
 
 
 def memory(examination: Examination) -> Iterator[Finding]:
-    """The memory that goes into a step must be what came out of the one before, and zero at an episode's start. Grave."""
+    """What goes into a step must be what came out of the one before, and zero at an episode's start. Grave."""
     episode, agent = examination.episode, examination.agent
     if not agent.memory_size or episode.memories is None:
         return

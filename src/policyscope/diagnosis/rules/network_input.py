@@ -23,7 +23,7 @@ TURNS: dict[str, Callable[[Tensor], Tensor]] = {
 def network_input(examination: Examination) -> Iterator[Finding]:
     """Which frame of the observation arrives in each place of the first convolution, told by what moves in it.
 
-    The background is the same in all frames, so each pixel's mean over states and frames is taken away first. Grave
+    The background is the same in all frames, so each pixel's mean over states is taken away first. Grave
     where a place has another frame than its own, none at all, or one that was turned.
     """
     found = examination.wiring
@@ -105,7 +105,7 @@ def _arranged(seen: Tensor, given: Tensor) -> Tensor | None:
 
 def _moving(frames: Tensor) -> Tensor:
     """What changes, (places, states x H x W)."""
-    moving = frames.double() - frames.double().mean(dim=(0, 1), keepdim=True)
+    moving = frames.double() - frames.double().mean(dim=0, keepdim=True)
     return moving.transpose(0, 1).flatten(1)
 
 

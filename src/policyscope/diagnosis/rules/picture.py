@@ -16,8 +16,10 @@ from policyscope.storage import Array
 
 NEAR = 8.0
 """Grey levels of 255 by which two pixels may differ and be the same."""
-BETTER = 0.1
-"""By how much more of the content another picture must agree. What moves within a step agrees with neither."""
+MOST, HARDLY = 0.6, 0.2
+"""Shares of the pixels that a change would alter. What moves within a step agrees with neither picture."""
+FEWEST = 20
+"""Such pixels a state, below which a change cannot be told from none."""
 POOR = 0.5
 """Share of the content that must agree at least: with max-pooling over two screens, of which one is recorded, only what
 moves or flickers differs."""
@@ -34,12 +36,12 @@ class Change:
 
 
 def picture(examination: Examination) -> Iterator[Finding]:
-    """Compares the newest frame with what the protocol makes of the recorded screen, on what is not background.
+    """Compares the newest frame with what the protocol makes of the recorded screen, pixel by pixel.
 
-    The content of two pictures is where either departs from its commonest value by more than 8 of 255 levels; they agree
-    where they differ by no more than that. Pictures that went wrong in known ways are compared as well: one that agrees
-    on a tenth more of the content than the right one is the finding, else agreement on less than half. Where the right
-    picture is right, pixels that changed since the step before tell whether it comes late. Grave.
+    Pictures that went wrong in known ways are tried against the right one, on the pixels where the two differ by more
+    than 8 of 255 levels: a way is the finding if most of these pixels are as it says and hardly any as they should be.
+    Else, on what is not background (where either departs from its commonest value), less than half agreement is.
+    Where the picture is right, pixels that changed since the step before tell whether it comes late. Grave.
     """
     episode, protocol = examination.episode, examination.agent.protocol
     if episode.screens is None or protocol.ready or not len(examination.pairs):
@@ -72,10 +74,9 @@ def picture(examination: Examination) -> Iterator[Finding]:
         yield finding("is blank", "look at what the environment hands out: a buffer that is never written", 0.0)
         return
     right = _agreement(expected, seen)
-    tried = [(_agreement(np.stack([c.make(e) for e in expected]), seen), c) for c in CHANGES]
-    tried.append(_moved(expected, seen))
-    best, change = max(tried, key=lambda found: found[0])
-    if best > right + BETTER:
+    ways = [*CHANGES, _moved(expected, seen)]
+    best, change = max(((_explained(expected, seen, way), way) for way in ways), key=lambda found: found[0])
+    if best > MOST:
         yield finding(change.words, change.advice, right)
     elif right < POOR:
         changing = float((np.abs(np.diff(seen, axis=0)) > NEAR).mean())
@@ -156,8 +157,18 @@ def _agreement(expected: Array, seen: Array) -> float:
     return float((np.abs(expected - seen) <= NEAR)[content].mean()) if content.any() else 1.0
 
 
-def _moved(expected: Array, seen: Array) -> tuple[float, Change]:
-    """How well a picture agrees that is moved as a whole, by the shift that correlates best."""
+def _explained(expected: Array, seen: Array, change: Change) -> float:
+    """Share of the pixels that a change would alter which are as it says; 0 if some of them are as they should be."""
+    changed = np.stack([change.make(image) for image in expected])
+    told = np.abs(changed - expected) > NEAR
+    if told.sum() < FEWEST * len(expected):
+        return 0.0
+    wrong, right = (float((np.abs(seen - p) <= NEAR)[told].mean()) for p in (changed, expected))
+    return wrong if right < HARDLY else 0.0
+
+
+def _moved(expected: Array, seen: Array) -> Change:
+    """A picture that is moved as a whole, by the shift that correlates best."""
     a, b = (np.fft.rfft2(p - p.mean(), axes=(1, 2)) for p in (expected, seen))
     product = (np.conj(a) * b).sum(axis=(0, 3))
     height, width = expected.shape[1:3]
@@ -172,8 +183,7 @@ def _moved(expected: Array, seen: Array) -> tuple[float, Change]:
         return moved
 
     words = f"is moved by {down} rows and {right} columns"
-    change = Change(words, make, "look at the crop, and at what pads or rolls the picture")
-    return (_agreement(np.stack([make(e) for e in expected]), seen) if down or right else 0.0), change
+    return Change(words, make, "look at the crop, and at what pads or rolls the picture")
 
 
 def _late(expected: Array, seen: Array, before: Array) -> float | None:

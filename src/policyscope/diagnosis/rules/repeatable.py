@@ -57,9 +57,11 @@ def _said(examination: Examination, rows: Array) -> dict[str, Array]:
 
 def _difference(one: Array, other: Array, over: Array | None = None) -> float:
     """The largest difference, relative to the spread over states."""
-    spread = float(np.std(other if over is None else over, axis=0).max())
+    states = other if over is None else over
+    # States that are all alike have no spread, but their values round all the same.
+    spread = max(float(np.std(states, axis=0).max()), 0.01 * float(np.abs(states).max()), 1e-6)
     difference = float(np.abs(one - other).max())
-    return difference / max(spread, 1e-6) if np.isfinite(difference) else 0.0
+    return difference / spread if np.isfinite(difference) else 0.0
 
 
 def _by_chance(
