@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from policyscope.agents.agent import Agent, Streams
 from policyscope.diagnosis.wiring import Wiring
 from policyscope.episodes.episode import Episode
+from policyscope.episodes.play import play
 from policyscope.errors import TargetError
 from policyscope.saliency import plan, targets
 from policyscope.saliency.lags import by_lag
@@ -24,6 +26,9 @@ STATES = 24
 """States that are looked at closely, spread over the episode."""
 PAIRS = 24
 """Moments of which two states in a row are compared."""
+LONGER = 3_000
+AFFORDABLE = 20.0
+"""Steps of a longer stretch of play, and seconds that it may take."""
 INNER = ("attention", "log_std")
 """Beginnings of the names of streams that say how, not what."""
 
@@ -53,6 +58,16 @@ class Examination:
     def outputs(self) -> tuple[str, ...]:
         """The streams that say what to do or what it is worth, without attention and spread."""
         return tuple(name for name in self.agent.streams if not name.startswith(INNER))
+
+    @cached_property
+    def longer(self) -> Episode | None:
+        """A longer stretch of play, where the agent may play on and is fast enough for it."""
+        if not self.following:
+            return None
+        begun = time.monotonic()
+        play(self.agent, 20, seed=1)
+        affordable = (time.monotonic() - begun) / 20 * LONGER < AFFORDABLE
+        return play(self.agent, LONGER, seed=1) if affordable else None
 
     @property
     def acting(self) -> str:

@@ -58,10 +58,10 @@ def stack_order(examination: Examination) -> Iterator[Finding]:
         return
     order = _order(table)
     if order is None:
-        returning = int((table.min(axis=1) < SAME).sum())
+        returning = int((np.diag(table, k=1) < SAME).sum())
         yield _finding(
             examination,
-            f"only {returning} of the {lags} frames of an observation return in the next one (healthy: {lags - 1})",
+            f"{returning} of the {lags} frames of an observation return one place on in the next one (healthy: {lags - 1})",
             before[told][0],
             tuple(range(lags)),
             "these are no stacked frames: look for a picture whose axes were reshaped rather than moved (channels last "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding, Severity, Where
+from policyscope.episodes.episode import Episode
 from policyscope.storage import Array
 
 GAMMA = 0.99
@@ -20,6 +22,8 @@ RELATED = 0.2
 WORSE = -0.5
 """Explained variance of a value that moves seven tenths as much as the returns do, without going along with them. One
 that has learnt nothing yet is near 0, since it hardly moves."""
+FAR_WORSE = -2.0
+"""A value that moves more than the returns do: whatever the interval of the correlation, it is no forecast of them."""
 IMPOSSIBLE = 1_000.0
 """No return of clipped rewards exceeds 1 / (1 - gamma), and nobody discounts by less than 0.999."""
 
@@ -30,8 +34,8 @@ def value_sense(examination: Examination) -> Iterator[Finding]:
     Explained variance is 1 - Var(G - V) / Var(G), with G the discounted sum of the rewards that followed (of their
     signs or of them as they were, whichever goes along better). A warning where the 95 % interval (blocks of 25 steps
     drawn anew) of the correlation lies below 0.2 and that of the explained variance below 0, grave where the latter
-    lies below -0.5: a value that has not learnt is near 0 in both, a good one well above. Grave too where values exceed
-    any return.
+    lies below -0.5: a value that has not learnt is near 0 in both, a good one well above. Where the episode does not
+    decide, a longer one is played if that is allowed. Grave too where values exceed any return.
     """
     value = examination.streams.get("value")
     if value is None or value.shape[1] != 1 or not np.isfinite(value).all():
@@ -50,28 +54,64 @@ def value_sense(examination: Examination) -> Iterator[Finding]:
             {"largest": largest},
         )
         return
-    ends = examination.episode.terminated | examination.episode.truncated
-    kinds = [_returns(r, ends) for r in (np.sign(rewards), rewards)]
-    kinds = [(returns, known) for returns, known in kinds if known.sum() >= FEWEST * BLOCK and returns[known].std() > 0]
-    if not kinds or stream.std() == 0:
+    stretches = [(examination.episode, stream)]
+    said = _judged(stretches)
+    if said is not None and said.doubtful and examination.longer is not None:
+        longer = examination.longer
+        said = _judged([*stretches, (longer, longer.streams["value"][:, 0].astype(np.float64))])
+    if said is None or not said.unrelated:
         return
-    returns, known = max(kinds, key=lambda kind: _correlation(stream[kind[1]], kind[0][kind[1]]))
-    correlation, explained = _intervals(stream[known], returns[known])
-    if correlation[1] >= RELATED or explained[1] >= 0:
-        return
-    severity: Severity = "grave" if explained[1] < WORSE else "warning"
+    severity: Severity = "grave" if said.explained[1] < WORSE else "warning"
     yield Finding(
         "value_sense",
         severity,
         where,
-        f"the value has nothing to do with the returns that follow: correlation {correlation[0]:.2f} (at most "
-        f"{correlation[1]:.2f}), explained variance {explained[0]:.2f}, though it moves by {stream.std():.2g} "
-        f"(returns: {returns[known].std():.2g}; healthy: both above 0)",
+        f"the value has nothing to do with the returns that follow: correlation {said.correlation[0]:.2f} (at most "
+        f"{said.correlation[1]:.2f}), explained variance {said.explained[0]:.2f}, though it moves by {said.spread:.2g} "
+        f"(returns: {said.returns:.2g}; healthy: both above 0)",
         "its gradients are strong and mean nothing. Look at what the value stream is fed with, how it is merged, "
         "whether its weights were loaded, and at the targets of its loss",
         "likely",
-        {"correlation": correlation[0], "explained variance": explained[0], "spread": float(stream.std())},
+        {"correlation": said.correlation[0], "explained variance": said.explained[0], "spread": said.spread},
     )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """How values and returns go along: each measure with the upper end of its 95 % interval."""
+
+    correlation: tuple[float, float]
+    explained: tuple[float, float]
+    spread: float
+    returns: float
+
+    @property
+    def unrelated(self) -> bool:
+        return self.explained[1] < 0 and (
+            self.correlation[1] < RELATED or (self.correlation[0] < RELATED and self.explained[1] < FAR_WORSE)
+        )
+
+    @property
+    def doubtful(self) -> bool:
+        return self.correlation[0] < RELATED and self.explained[0] < 0 and not self.explained[1] < WORSE
+
+
+def _judged(stretches: Sequence[tuple[Episode, Array]]) -> _Judged | None:
+    """Values against the returns that followed, over stretches of play; None where too little is known."""
+    kinds = []
+    for clipped in (True, False):
+        values, returns = [], []
+        for episode, value in stretches:
+            rewards = episode.rewards.astype(np.float64)
+            found, known = _returns(np.sign(rewards) if clipped else rewards, episode.terminated | episode.truncated)
+            values.append(value[known])
+            returns.append(found[known])
+        kinds.append((np.concatenate(values), np.concatenate(returns)))
+    kinds = [(v, g) for v, g in kinds if len(v) >= FEWEST * BLOCK and g.std() > 0 and v.std() > 0]
+    if not kinds:
+        return None
+    value, followed = max(kinds, key=lambda kind: _correlation(*kind))
+    return _Judged(*_intervals(value, followed), float(value.std()), float(followed.std()))
 
 
 def _returns(rewards: Array, ends: Array) -> tuple[Array, Array]:
