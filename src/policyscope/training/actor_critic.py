@@ -172,14 +172,21 @@ def train(recipe: ActorCritic, run: Run) -> None:
     view = make_view(recipe, network, compute, games.observations.shape)
     protocol = as_sequence(games.protocol) if recipe.recurrent else games.protocol
     rollout = Rollout.empty(recipe.length, recipe.games)
+    watcher = run.watcher(network, optimiser)
 
     while run.going():
         for step in range(recipe.length):
-            rollout.play(step, view, games, run.watch)
+            frames = games.observations[:, -1].copy()
+            policy, turn = rollout.play(step, view, games, run.watch)
             run.step += recipe.games
+            actions, value = rollout.actions[step], rollout.values[step]
+            watcher.acted(
+                run.step, frames, actions, turn.rewards, turn.ends, over=turn.over, policy=policy, value=value
+            )
             run.look(network, games, protocol)
 
         lessons = rollout.lessons(view, games, recipe.gamma, recipe.trace)
+        gained, ended = rollout.rewards.flatten(), rollout.ends.flatten()
         if recipe.decay:
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 - run.fraction)
 
@@ -188,6 +195,14 @@ def train(recipe: ActorCritic, run: Run) -> None:
             for rows, streams in view.batches():
                 batch = {name: value[rows].to(compute.device) for name, value in lessons.items()}
                 loss, numbers = losses(streams, batch, recipe)
+                watcher.learnt(
+                    loss,
+                    policy=streams["policy"],
+                    actions=batch["actions"],
+                    targets=batch["returns"],
+                    rewards=gained[rows],
+                    ends=ended[rows],
+                )
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.max_grad_norm)

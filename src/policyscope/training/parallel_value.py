@@ -94,6 +94,7 @@ def train(recipe: ParallelValue, run: Run) -> None:
     optimiser = torch.optim.RAdam(network.parameters(), recipe.learning_rate, foreach=True)
     run.restore(network, optimiser)
     target = copy.deepcopy(network).requires_grad_(False) if recipe.target_every else network
+    watcher = run.watcher(network, optimiser, target if recipe.target_every else None, recipe.target_every or None)
     policy = f"epsilon={recipe.epsilon_end:g}"
     steps = (recipe.length, recipe.games)
     stack, *size = games.observations.shape[1:]
@@ -115,15 +116,19 @@ def train(recipe: ParallelValue, run: Run) -> None:
                 q = q_values(network, seen)
                 valued = q_values(target, seen) if recipe.target_every else q
                 best[step] = valued.max(dim=1).values
-                actions = greedy(q, recipe.epsilon(run.step), rng)
+                epsilon = recipe.epsilon(run.step)
+                actions = greedy(q, epsilon, rng)
                 turn = games.step(actions)
                 taken[step] = torch.from_numpy(actions)
                 rewards[step] = torch.from_numpy(turn.rewards)
                 ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
                 run.step += recipe.games
+                newest = observations[step, ..., -1]
+                watcher.acted(run.step, newest, actions, turn.rewards, turn.ends, over=turn.over, q=q, epsilon=epsilon)
                 run.look(network, games, games.protocol)
             best[-1] = q_values(target, torch.from_numpy(games.observations)).max(dim=1).values
         goals = lambda_returns(rewards, ends, best, recipe.gamma, recipe.trace).flatten()
+        gained, ended = rewards.flatten(), ends.flatten()
         states, done = observations.flatten(0, 1).flatten(1), taken.flatten()
         if recipe.decay:
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 - run.fraction)
@@ -135,6 +140,9 @@ def train(recipe: ParallelValue, run: Run) -> None:
                 q = q_values(network, drawn.movedim(-1, 1))
                 guess = q.gather(1, done[rows, None].to(q.device)).squeeze(1)
                 loss = nn.functional.mse_loss(guess, goals[rows].to(q.device))
+                watcher.learnt(
+                    loss, q=q, actions=done[rows], targets=goals[rows], rewards=gained[rows], ends=ended[rows]
+                )
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.max_grad_norm)

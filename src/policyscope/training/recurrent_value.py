@@ -21,7 +21,7 @@ from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Exploring
 from policyscope.training.replay import Replay
 from policyscope.training.run import Run
-from policyscope.training.value import greedy, q_error
+from policyscope.training.value import greedy, q_error, q_goal
 from policyscope.training.windows import Memory, encode, windows
 
 HOW = "recurrent double Q-learning from replay on windows of frames, many games side by side in one process"
@@ -105,6 +105,7 @@ def train(recipe: RecurrentValue, run: Run) -> None:
     replay = Replay(recipe.replay, recipe.games, stack=recipe.window, n_step=recipe.n_step, gamma=recipe.gamma)
     memory = Memory(network, compute, recipe.window)
     protocol, policy = as_sequence(games.protocol), f"epsilon={recipe.acts_with:g}"
+    watcher = run.watcher(network, optimiser, target, recipe.target_every)
     first, updates = run.step, 0
     losses, values = deque[Tensor](maxlen=200), deque[Tensor](maxlen=200)
 
@@ -114,11 +115,13 @@ def train(recipe: RecurrentValue, run: Run) -> None:
             with torch.no_grad(), compute.autocast():
                 seen = memory(torch.from_numpy(games.observations), torch.from_numpy(games.age))
                 q = q_of(network, seen)
-            actions = greedy(q, recipe.epsilon(run.step), rng)
+            epsilon = recipe.epsilon(run.step)
+            actions = greedy(q, epsilon, rng)
             frames, age = games.observations[:, -1].copy(), games.age
             turn = games.step(actions)
             replay.append(frames, age, actions, turn.rewards, turn.ends)
             run.step += recipe.games
+            watcher.acted(run.step, frames, actions, turn.rewards, turn.ends, over=turn.over, q=q, epsilon=epsilon)
             run.look(network, games, protocol)
 
         if run.step - first >= recipe.learn_after:
@@ -136,6 +139,10 @@ def train(recipe: RecurrentValue, run: Run) -> None:
                         later = q_of(target, seen)
                 each, _ = q_error(drawn.batch, now, later, chosen_by)
                 loss = each.mean()
+                batch, goal = drawn.batch, q_goal(drawn.batch, later, chosen_by) if watcher.looking else None
+                watcher.learnt(
+                    loss, q=now, actions=batch.actions, targets=goal, rewards=batch.returns, ends=batch.discounts == 0
+                )
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.max_grad_norm)

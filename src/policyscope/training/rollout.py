@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from policyscope.training.compute import Compute, Streams, floats
-from policyscope.training.games import Games
+from policyscope.training.games import Games, Turn
 from policyscope.training.windows import Memory, encode, windows
 
 
@@ -30,7 +30,7 @@ class Rollout:
         """Room for one."""
         return cls(torch.zeros(length, games, dtype=torch.int64), *(torch.zeros(length, games) for _ in range(4)))
 
-    def play(self, step: int, view: View, games: Games, check: Callable[[Tensor], None]) -> None:
+    def play(self, step: int, view: View, games: Games, check: Callable[[Tensor], None]) -> tuple[Tensor, Turn]:
         """Plays one step by chance, as the policy says.
 
         Args:
@@ -38,6 +38,9 @@ class Rollout:
             view: How the network sees the games.
             games: What is played.
             check: Called with the log of the policy (N, A) before an action is drawn from it; may raise.
+
+        Returns:
+            The log of the policy, and what the step brought.
         """
         with torch.no_grad():
             streams = view.act(step, games)
@@ -50,6 +53,7 @@ class Rollout:
         self.values[step] = streams["value"].squeeze(1)
         self.rewards[step] = torch.from_numpy(turn.rewards)
         self.ends[step] = torch.from_numpy(turn.ends.astype(np.float32))
+        return log_policy, turn
 
     def lessons(self, view: View, games: Games, gamma: float, trace: float) -> Streams:
         """What is learnt from the steps once all are played, each (T x N,).

@@ -5,6 +5,7 @@ RUN/agent.safetensors         the newest agent, as ``policyscope explain RUN/age
 RUN/checkpoints/agent-*.safetensors
 RUN/optimiser-*.safetensors   what the newest checkpoint needs to go on
 RUN/curve.csv, curve.png, tensorboard/
+RUN/watch.jsonl, findings.json what the watcher saw, and what it found; ``policyscope watch RUN`` shows them
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from policyscope.training.curve import Curve, draw
 from policyscope.training.games import Games
 from policyscope.training.progress import Progress
 from policyscope.training.recipe import Recipe
+from policyscope.training.watch import Detected, Watcher
 from policyscope.training.watching import Watching
 
 
@@ -65,6 +67,8 @@ class RunOptions:
     """Steps between measurements of what the network looks at; 0 for none."""
     saliency_films: int = 10
     """Every how many of these measurements a film is made; 0 for none."""
+    watch_every: int = 1_000
+    """Steps between two looks for faults of the training; 0 for none."""
     tensorboard: bool = True
     """Write TensorBoard's files too, if it is installed."""
 
@@ -103,6 +107,7 @@ class Run:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             self._curve = Curve(self.folder / "curve.csv", self.step)
         self._board = _board(self.folder / "tensorboard", self.step) if options.tensorboard else None
+        self._watcher: Watcher | None = None
         self._watching = Watching(self.folder, options.saliency_every, self.step, self._board, options.saliency_films)
         self._began, self._next_report = time.monotonic(), self.step + options.report_every
         self._next_save = self.step + options.save_every
@@ -222,6 +227,8 @@ class Run:
             TrainingError: One is not.
         """
         if not all(bool(torch.isfinite(value).all()) for value in values):
+            if self._watcher is not None:
+                self._watcher.failed()
             raise TrainingError(
                 f"the loss is not a number any more at step {self.step:,}; {self.last_good()}. "
                 "A smaller --learning-rate or --max-grad-norm may help"
@@ -240,7 +247,47 @@ class Run:
             games: What it plays.
             protocol: How it sees them.
         """
-        self._watching(self.step, network, games, protocol)
+        scalars = self._watching(self.step, network, games, protocol)
+        if scalars and self._watcher is not None:
+            self._watcher.probed(self.step, scalars)
+
+    def watcher(
+        self,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        target: nn.Module | None = None,
+        target_every: int | None = None,
+    ) -> Watcher:
+        """Who looks for faults of this training; it writes to the folder and to TensorBoard, and says what it finds.
+
+        Args:
+            network: What learns.
+            optimiser: What moves it.
+            target: Its target network.
+            target_every: Updates between copies into that.
+        """
+        every, recipe = self.options.watch_every, self.recipe
+        boards = [self._board] if self._board is not None else []
+        with disk_errors(self.folder):
+            self._watcher = Watcher(
+                network,
+                target=target,
+                optimiser=optimiser,
+                steps=recipe.steps,
+                gamma=recipe.gamma,
+                rewards="sign" if recipe.clip_rewards else "none",
+                target_every=target_every,
+                lives=True,
+                every=every,
+                log=[self.folder, *boards] if every else None,
+                step=self.step,
+                told=self._tell,
+            )
+        return self._watcher
+
+    def _tell(self, one: Detected) -> None:
+        if one.finding.severity != "note":
+            self._progress.say(f"{one.finding.severity}, at step {one.first:,}: {one.text()}")
 
     def report(self, score: float, games: int, **values: float | Sequence[Tensor]) -> None:
         """Adds a row to the curve, to TensorBoard and to what the terminal shows, if one is due.
@@ -301,6 +348,8 @@ class Run:
                 signal.signal(number, handler)
 
     def _finish(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
         if self._board is not None:
             self._board.close()
         if (self.folder / "train.json").exists() and find_spec("matplotlib") is not None:

@@ -82,18 +82,29 @@ def greedy(q: Tensor, epsilon: float, rng: np.random.Generator) -> np.ndarray[tu
     return np.where(explore, rng.integers(0, q.shape[1], len(best)), best)
 
 
+def q_goal(batch: Batch, later: Tensor, chosen_by: Tensor) -> Tensor:
+    """What Q of each transition is to be (B,): its rewards, and the value of what comes after them.
+
+    Args:
+        batch: The transitions.
+        later: Of the target network n steps later (B, A).
+        chosen_by: What chooses the later action (B, A): the online network's Q there (double), or ``later``.
+    """
+    with torch.no_grad():
+        best = chosen_by.argmax(dim=1, keepdim=True)
+        return batch.returns.to(later) + batch.discounts.to(later) * later.gather(1, best).squeeze(1)
+
+
 def q_error(batch: Batch, q: Tensor, later: Tensor, chosen_by: Tensor) -> tuple[Tensor, Tensor]:
     """Huber loss of each transition (B,), and its temporal-difference error (B,).
 
     Args:
         batch: The transitions.
         q: Of the online network now (B, A).
-        later: Of the target network n steps later (B, A).
-        chosen_by: What chooses the later action (B, A): the online network's Q there (double), or ``later``.
+        later: See :func:`q_goal`.
+        chosen_by: See there.
     """
-    with torch.no_grad():
-        best = chosen_by.argmax(dim=1, keepdim=True)
-        goal = batch.returns.to(q) + batch.discounts.to(q) * later.gather(1, best).squeeze(1)
+    goal = q_goal(batch, later, chosen_by)
     guess = q.gather(1, batch.actions.to(q.device)[:, None]).squeeze(1)
     return nn.functional.smooth_l1_loss(guess, goal, reduction="none"), guess.detach() - goal
 
@@ -165,6 +176,7 @@ def train(recipe: ValueLearning, run: Run) -> None:
     first, updates = run.step, 0
     losses, values = deque[Tensor](maxlen=200), deque[Tensor](maxlen=200)
     distributional = recipe.network == "categorical_dqn"
+    watcher = run.watcher(network, optimiser, target, recipe.target_every)
 
     def forward(model: nn.Module, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Q (B, A), and what the loss is about: the same, or C51's logits (B, A, K)."""
@@ -178,11 +190,13 @@ def train(recipe: ValueLearning, run: Run) -> None:
     while run.going():
         with torch.no_grad():
             q, _ = forward(network, torch.from_numpy(games.observations))
-        actions = greedy(q, recipe.epsilon(run.step), rng)
+        epsilon = recipe.epsilon(run.step)
+        actions = greedy(q, epsilon, rng)
         frames, age = games.observations[:, -1].copy(), games.age
         turn = games.step(actions)
         replay.append(frames, age, actions, turn.rewards, turn.ends)
         run.step += recipe.games
+        watcher.acted(run.step, frames, actions, turn.rewards, turn.ends, over=turn.over, q=q, epsilon=epsilon)
         run.look(network, games, games.protocol)
 
         if run.step - first >= recipe.learn_after:
@@ -197,6 +211,10 @@ def train(recipe: ValueLearning, run: Run) -> None:
                 else:
                     each, errors = q_error(batch, now, later, chosen_by)
                 loss = (batch.weights.to(each) * each).mean()
+                goal = q_goal(batch, later, chosen_by) if watcher.looking and not distributional else None
+                watcher.learnt(
+                    loss, q=now, actions=batch.actions, targets=goal, rewards=batch.returns, ends=batch.discounts == 0
+                )
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.max_grad_norm)

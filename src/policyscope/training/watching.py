@@ -53,7 +53,7 @@ class Watching:
         self._probe: SaliencyProbe | None = None
         self._start: dict[str, Tensor] = {}
 
-    def __call__(self, step: int, network: nn.Module, games: Games, protocol: Protocol) -> None:
+    def __call__(self, step: int, network: nn.Module, games: Games, protocol: Protocol) -> dict[str, float] | None:
         """Gathers or measures, if it is time to.
 
         Args:
@@ -61,14 +61,18 @@ class Watching:
             network: What is trained.
             games: What it plays.
             protocol: How it sees them.
+
+        Returns:
+            What was measured, if it was time to.
         """
         if not self._every:
-            return
+            return None
         if self._probe is None:
             self._prepare(network, games, protocol)
         if self._probe is not None and step >= self._next:
             self._next = (step // self._every + 1) * self._every
-            self._measure(self._probe, step, network)
+            return self._measure(self._probe, step, network)
+        return None
 
     def _prepare(self, network: nn.Module, games: Games, protocol: Protocol) -> None:
         file = self._folder / "saliency.safetensors"
@@ -108,7 +112,7 @@ class Watching:
         agent = agent_of(recipe, weights, protocol, "greedy", {})
         return SaliencyProbe(agent, states[_KEPT], film=states.get(_FILM))
 
-    def _measure(self, probe: SaliencyProbe, step: int, network: nn.Module) -> None:
+    def _measure(self, probe: SaliencyProbe, step: int, network: nn.Module) -> dict[str, float]:
         weights = {name: value.detach().float().cpu() for name, value in network.state_dict().items()}
         probe.agent.network.load_state_dict(weights)
         scalars, picture = probe(step), probe.picture()
@@ -130,3 +134,4 @@ class Watching:
             self._board.add_image("saliency/maps", picture, step, dataformats="HWC")
             if film is not None:
                 add_gif(self._board, "saliency/film", film, step)
+        return scalars

@@ -48,6 +48,7 @@ class SaliencyCallback(BaseCallback):
 
     Attributes:
         probe: The ``SaliencyProbe``; None until the states are there.
+        measured: The step of the last measurement, and its scalars.
 
     Example:
         >>> model = PPO("CnnPolicy", env, tensorboard_log="runs")
@@ -75,13 +76,14 @@ class SaliencyCallback(BaseCallback):
         self._kept: list[np.ndarray] = []
         self._in_a_row: deque[np.ndarray] = deque(maxlen=FRAMES)
         self._untrained: nn.Module | None = None
+        self.measured: tuple[int, dict[str, float]] = (-1, {})
         self._measured = 0
         self._next_step = 0
         self._next_time = 0.0
 
     def _on_training_start(self) -> None:
         if self.probe is None:
-            self._untrained = copy.deepcopy(_network(self.model))
+            self._untrained = copy.deepcopy(network_of(self.model))
 
     def _on_step(self) -> bool:
         if self.probe is None:
@@ -102,10 +104,10 @@ class SaliencyCallback(BaseCallback):
         self._kept.append(seen[len(self._kept) % len(seen)].copy())
         if len(self._kept) == self.states:
             observations = np.stack(self._kept)
-            network = _network(self.model)
+            network = network_of(self.model)
             agent = _agent(network, observations, self.stack, self.model.action_space)
             film = np.stack(self._in_a_row)
-            self.probe = SaliencyProbe(agent, observations, selection=self.selection, forward=_forward, film=film)
+            self.probe = SaliencyProbe(agent, observations, selection=self.selection, forward=forward_of, film=film)
             if self._untrained is not None:
                 self.probe.start_from(self._untrained)
             self._kept, self._untrained = [], None
@@ -113,6 +115,7 @@ class SaliencyCallback(BaseCallback):
     def _measure(self, probe: SaliencyProbe) -> None:
         begun, step = time.monotonic(), self.num_timesteps
         scalars = probe(step)
+        self.measured = step, scalars
         for name, value in scalars.items():
             hidden = not name.startswith("saliency/") or "/guided/" in name or not name.endswith(HEADLINES)
             self.logger.record(name, value, exclude=("stdout", "log") if hidden else None)
@@ -137,7 +140,7 @@ class SaliencyCallback(BaseCallback):
         return bool(every) and self._measured % every == 0
 
 
-def _network(model: Any) -> nn.Module:
+def network_of(model: Any) -> nn.Module:
     """The module that decides."""
     policy = model.policy
     for name in ("q_net", "quantile_net"):
@@ -153,7 +156,7 @@ def _network(model: Any) -> nn.Module:
     )
 
 
-def _forward(network: nn.Module, observations: Tensor) -> Streams:
+def forward_of(network: nn.Module, observations: Tensor) -> Streams:
     """A policy's streams, without an action being drawn."""
     policy: Any = network
     if not hasattr(policy, "action_net"):

@@ -1,0 +1,64 @@
+"""How far a count is from what chance gives: what tells a fault from noise, in standard deviations.
+
+Rules look many times at many things. At ``FAR`` standard deviations a normal number is met once in five hundred million
+tries, so that no number of looks that a training can pay for makes a false alarm of chance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from policyscope.storage import Array
+
+FAR = 6.0
+"""Standard deviations that chance does not reach."""
+
+
+def share_off(hits: Array, expected: Array | float) -> float:
+    """Standard deviations by which the share of hits is off what was expected.
+
+    Games that act together may draw one random number for all of them (Stable-Baselines3's DQN does), so that only
+    sweeps count as independent: the variance is that of games wholly alike.
+
+    Args:
+        hits: (T, N); what is no number does not count.
+        expected: Chance of a hit, of each or of all.
+
+    Returns:
+        Below zero where there are fewer than expected.
+    """
+    known = np.isfinite(hits)
+    counts = known.sum(axis=1)
+    chances = np.broadcast_to(np.asarray(expected, float), hits.shape)
+    alive = counts > 0
+    if not alive.any():
+        return 0.0
+    weights = counts[alive]
+    off = np.where(known, np.nan_to_num(hits) - chances, 0.0).sum(axis=1)[alive] / weights
+    chance = np.where(known, chances, 0.0).sum(axis=1)[alive] / weights
+    variance = np.maximum(chance * (1 - chance), 1e-6).sum()
+    return float(off.sum() / np.sqrt(variance))
+
+
+def drawn_off(log_chances: Array, actions: Array) -> float:
+    """Standard deviations by which actions are likelier (or less likely) than if drawn from their policy.
+
+    The sum of log p(a) has the mean -H and the variance of log p under p, each action being drawn by itself.
+
+    Args:
+        log_chances: (n, A), log of the policy.
+        actions: (n,).
+    """
+    chances = np.exp(log_chances)
+    mean = (chances * log_chances).sum(axis=1)
+    variance = (chances * (log_chances - mean[:, None]) ** 2).sum(axis=1)
+    taken = log_chances[np.arange(len(actions)), actions]
+    return float((taken - mean).sum() / np.sqrt(max(float(variance.sum()), 1e-12)))
+
+
+def log_softmax(logits: Array) -> Array:
+    """Log of the softmax over the last axis, in double precision."""
+    wide = logits.astype(np.float64)
+    shifted = wide - wide.max(axis=-1, keepdims=True)
+    found: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return found
