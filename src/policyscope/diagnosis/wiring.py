@@ -20,7 +20,7 @@ from policyscope.saliency.record import differentiating
 from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
 
-STATES = 8
+STATES = 12
 """States that are gone back from: as many passes as there are layers, so few."""
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)

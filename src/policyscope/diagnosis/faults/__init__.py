@@ -6,7 +6,16 @@ from policyscope.diagnosis.faults.playing import play_faulty
 from policyscope.diagnosis.faults.weighted import WEIGHTED
 from policyscope.diagnosis.faults.wired import WIRED
 
+BIDIRECTIONAL = tuple(f"{stream}_lstm.layers.{layer}" for stream in ("policy", "value") for layer in (0, 1))
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*WIRED, *WEIGHTED, *PIPELINE)}
 """Name -> kind of fault."""
 
-__all__ = ["FAULTS", "Fault", "Place", "View", "play_faulty"]
+TRAINED: dict[str, Place] = {
+    "zoo:faulty-link": Place(("network",), ("value",), ("value_lstm.layers.0", "advantage_lstm.layers.0")),
+    "zoo:faulty-merge": Place(("network",), ("value",)),
+    "zoo:faulty-stack": Place(("network", "observation")),
+    "zoo:faulty-bidirectional": Place(("network",), layers=BIDIRECTIONAL),
+}
+"""The paper's mistakes as agents that were trained with them, and where they are."""
+
+__all__ = ["FAULTS", "TRAINED", "Fault", "Place", "View", "play_faulty"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from policyscope.agents.agent import Agent
+from policyscope.diagnosis.finding import Where
 from policyscope.storage import Array
 
 
@@ -39,12 +40,17 @@ class Place:
         part: Of the agent (see ``finding.Where``); several where a bug shows in either.
         streams: Names; empty where it is not of one stream.
         layers: Module paths; empty where it is of no layer.
-        rules: Rules whose finding counts as well, where they name no place more closely.
     """
 
     part: tuple[str, ...]
     streams: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+
+    def holds(self, where: Where) -> bool:
+        """Whether a finding's place is this one: the part, and the stream or the layer where there is one."""
+        if where.part not in self.part:
+            return False
+        return not (self.streams or self.layers) or where.stream in self.streams or where.layer in self.layers
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Fault:
         network: Agent -> the same with a broken network; the given one stays as it was.
         view: The observation that the broken pipeline makes, (frames, H, W, colours).
         forgets: Whether a recurrent agent's memory is lost at each step (True) or kept across ends (False).
+        ends: Whether it shows at an episode's end alone.
         action: From (action that was chosen, streams) to the one that is taken.
     """
 
@@ -67,4 +74,5 @@ class Fault:
     network: Callable[[Agent], Agent] | None = None
     view: Callable[[View], Array] | None = None
     forgets: bool | None = None
-    action: Callable[[int, dict[str, Any]], int] | None = field(default=None)
+    action: Callable[[int, dict[str, Any]], int] | None = None
+    ends: bool = False

@@ -118,7 +118,7 @@ PIPELINE = (
         _stacked,
         view=lambda view: np.repeat(view.stack[-1:], len(view.stack), axis=0),
     ),
-    Fault("stack-stale", "the stack is not emptied at an episode's end", _stacked, view=_stale),
+    Fault("stack-stale", "the stack is not emptied at an episode's end", _stacked, view=_stale, ends=True),
     Fault("observation-late", "the observation before the current one", _always, view=_late),
     Fault("picture-shifted", "the picture is moved by an eighth", _always, view=_shifted),
     Fault("picture-cropped", "a sixth of each side is cut off", _always, view=_cropped),
@@ -143,7 +143,7 @@ PIPELINE = (
     Fault("observation-blank", "nothing but black", _always, view=lambda view: np.zeros_like(view.stack)),
     Fault("observation-noisy", "strong noise on every pixel", _always, view=_noisy),
     Fault("memory-forgotten", "the memory is emptied at each step", _remembers, forgets=True),
-    Fault("memory-carried-over", "the memory is kept across an episode's end", _remembers, forgets=False),
+    Fault("memory-carried-over", "the memory is kept across an episode's end", _remembers, forgets=False, ends=True),
     Fault("worst-action", "the action of the least value is taken", _discrete, action=_worst),
     Fault("actions-permuted", "the action after the chosen one is taken", _discrete, action=_next),
 )

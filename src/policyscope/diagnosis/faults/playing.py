@@ -20,6 +20,9 @@ from policyscope.episodes.policy import choose, policy_of
 from policyscope.episodes.turns import Turns
 from policyscope.storage import Array
 
+AFTER, LONGEST = 20, 5_000
+"""Steps after an episode's end, for faults that show there alone, and those that are played at most to reach it."""
+
 
 def play_faulty(agent: Agent, fault: Fault | None = None, steps: int = 500, seed: int = 0) -> tuple[Agent, Episode]:
     """Breaks an agent, and plays it.
@@ -41,8 +44,14 @@ def play_faulty(agent: Agent, fault: Fault | None = None, steps: int = 500, seed
         with one_thread():
             environment.reset(seed)
             turns = _Turns(broken, _Distorted(environment, fault, seed), fault, seed)
-            for step in range(steps):
-                turns.take(notes, seed, step, turns.action(seed, step) if fault and fault.action else None)
+            ended, step = 0, 0
+            waits = fault is not None and fault.ends
+            while step < steps or (waits and ended < AFTER and step < LONGEST):
+                action = turns.action(seed, step) if fault is not None and fault.action is not None else None
+                outcome = turns.take(notes, seed, step, action)
+                # The first steps of the next episode belong to an end.
+                ended += outcome.terminated or outcome.truncated or bool(ended)
+                step += 1
     finally:
         environment.close()
     return broken, notes.episode(broken)

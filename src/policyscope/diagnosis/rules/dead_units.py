@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding, Severity, Where
 
-GRAVE, WARNING = 0.8, 0.5
+WARNING = 0.5
+GRAVE = {"conv": 0.8, "norm": 0.8, "linear": 0.95, "recurrent": 0.8}
 """Shares of a layer's units. Half of the units asleep is common in value networks that have trained for long (Sokar et
-al., 2023); with four fifths gone a layer of 64 has a dozen left for everything that is on the screen."""
+al., 2023), and dense units are specialists, most of which a handful of states do not wake. A convolution's channel is
+asked at every place of every state: with four fifths gone a layer of 64 has a dozen left for all that is on the screen.
+"""
 FEW = 8
 """Layers with fewer units are heads, each of which may have its reasons."""
 
@@ -17,7 +20,8 @@ FEW = 8
 def dead_units(examination: Examination) -> Iterator[Finding]:
     """A unit is dead if no stream's gradient reaches its output in any state and at any place.
 
-    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer, a warning from 50 %.
+    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer (95 % of a dense one), a
+    warning from 50 %.
     """
     wiring = examination.wiring
     for name, heard in reversed(wiring.heard.items()):
@@ -26,7 +30,7 @@ def dead_units(examination: Examination) -> Iterator[Finding]:
         used = [s for s in examination.outputs if wiring.flow(s).output[name] is not None]
         if len(heard) < FEW or share < WARNING or not used:
             continue
-        severity: Severity = "grave" if share >= GRAVE else "warning"
+        severity: Severity = "grave" if share >= GRAVE[wiring.layers[name].kind] else "warning"
         count = int((heard == 0).sum())
         yield Finding(
             "dead_units",

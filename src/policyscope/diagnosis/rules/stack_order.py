@@ -61,7 +61,7 @@ def stack_order(examination: Examination) -> Iterator[Finding]:
         returning = int((np.diag(table, k=1) < SAME).sum())
         yield _finding(
             examination,
-            f"{returning} of the {lags} frames of an observation return one place on in the next one (healthy: {lags - 1})",
+            f"{returning} of the {lags} frames of an observation return one place on in the next (healthy: {lags - 1})",
             before[told][0],
             tuple(range(lags)),
             "these are no stacked frames: look for a picture whose axes were reshaped rather than moved (channels last "

@@ -22,6 +22,8 @@ RELATED = 0.2
 WORSE = -0.5
 """Explained variance of a value that moves seven tenths as much as the returns do, without going along with them. One
 that has learnt nothing yet is near 0, since it hardly moves."""
+STRONG = -0.1
+"""One that moves by less than a third of what the returns do is not strong."""
 FAR_WORSE = -2.0
 """A value that moves more than the returns do: whatever the interval of the correlation, it is no forecast of them."""
 IMPOSSIBLE = 1_000.0
@@ -33,7 +35,7 @@ def value_sense(examination: Examination) -> Iterator[Finding]:
 
     Explained variance is 1 - Var(G - V) / Var(G), with G the discounted sum of the rewards that followed (of their
     signs or of them as they were, whichever goes along better). A warning where the 95 % interval (blocks of 25 steps
-    drawn anew) of the correlation lies below 0.2 and that of the explained variance below 0, grave where the latter
+    drawn anew) of the correlation lies below 0.2 and that of the explained variance below -0.1, grave where the latter
     lies below -0.5: a value that has not learnt is near 0 in both, a good one well above. Where the episode does not
     decide, a longer one is played if that is allowed. Grave too where values exceed any return.
     """
@@ -87,7 +89,7 @@ class _Judged:
 
     @property
     def unrelated(self) -> bool:
-        return self.explained[1] < 0 and (
+        return self.explained[1] < STRONG and (
             self.correlation[1] < RELATED or (self.correlation[0] < RELATED and self.explained[1] < FAR_WORSE)
         )
 
