@@ -1,7 +1,7 @@
 """Evidence as pictures: a map on the dimmed screen, bars layer by layer, a strip of frames, and several side by side.
 
-All of them are (H, W, 3) uint8 with a caption above and, where it helps, a line below; they stand on one dark ground, so
-that ``beside`` can join them. Colours are the palettes of ``rendering``, which colour-blind people can tell apart.
+All of them are (H, W, 3) uint8 with a caption above and, where it helps, a line below; they stand on one dark ground,
+so that ``beside`` can join them. Colours are the palettes of ``rendering``, which colour-blind people can tell apart.
 """
 
 from __future__ import annotations
