@@ -18,6 +18,7 @@ from policyscope.cli.report import Report, report_command
 from policyscope.cli.terminal import PROGRAM, command_line
 from policyscope.cli.train import Train, train_command, train_type
 from policyscope.cli.view import View, view_command
+from policyscope.cli.watch import Watch, watch_command
 from policyscope.cli.zoo import Zoo, zoo_command
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
@@ -28,6 +29,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "report": (Report, report_command),
     "train": (Train, train_command),
     "view": (View, view_command),
+    "watch": (Watch, watch_command),
     "zoo": (Zoo, zoo_command),
 }
 """Name -> its options, and what they are given to."""

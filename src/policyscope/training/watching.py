@@ -2,7 +2,8 @@
 
 ``RUN/saliency.csv`` has them by step, ``RUN/saliency.png`` the maps of the last time, ``RUN/saliency.gif`` a film of
 them, made now and then, and TensorBoard all; ``RUN/saliency.safetensors`` keeps the states, so that a resumed run
-measures the same ones.
+measures the same ones. Among the scalars is the recognition of what moves, by several methods; ``RUN/recognition.json``
+has what it is in an untrained network.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from policyscope.agents.protocol import Protocol
-from policyscope.storage import disk_errors, replacing
+from policyscope.storage import disk_errors, replacing, write_json
 from policyscope.training.checkpoints import agent_of
 from policyscope.training.curve import Curve
 from policyscope.training.games import Games
 from policyscope.training.probe import SaliencyProbe
 from policyscope.training.probe.film import FRAMES, add_gif, gif
+from policyscope.training.watch.recognition import Recognition
 
 _STATES, _SEQUENCES = 64, 16
 _AT_ONCE, _APART = 8, 25  # states of so many games are kept, each so many steps of theirs
@@ -51,6 +53,7 @@ class Watching:
         self._measured = step // every if every else 0  # a resumed run goes on counting
         self._films, self._in_a_row = films, deque[np.ndarray[Any, Any]](maxlen=FRAMES)
         self._probe: SaliencyProbe | None = None
+        self._recognition: Recognition | None = None
         self._start: dict[str, Tensor] = {}
 
     def __call__(self, step: int, network: nn.Module, games: Games, protocol: Protocol) -> dict[str, float] | None:
@@ -99,6 +102,10 @@ class Watching:
             states = {name: torch.from_numpy(array) for name, array in found.items()}
             self._probe = self._made(network.recipe, self._start, protocol, states)  # type: ignore[arg-type]
             self._probe.start_from(self._probe.agent.network)
+            assert self._recognition is not None
+            noise = {name: vars(one) for name, one in self._recognition.noise().items()}
+            with disk_errors(self._folder):
+                write_json(self._folder / "recognition.json", noise)
             self._start = {}
 
     def _made(
@@ -110,12 +117,14 @@ class Watching:
     ) -> SaliencyProbe:
         self._states = states
         agent = agent_of(recipe, weights, protocol, "greedy", {})
+        self._recognition = Recognition(agent, states[_KEPT])
         return SaliencyProbe(agent, states[_KEPT], film=states.get(_FILM))
 
     def _measure(self, probe: SaliencyProbe, step: int, network: nn.Module) -> dict[str, float]:
         weights = {name: value.detach().float().cpu() for name, value in network.state_dict().items()}
         probe.agent.network.load_state_dict(weights)
-        scalars, picture = probe(step), probe.picture()
+        assert self._recognition is not None
+        scalars, picture = probe(step) | self._recognition(), probe.picture()
         film = probe.film() if self._films and self._measured % self._films == 0 else None
         self._measured += 1
         with disk_errors(self._folder):

@@ -25,7 +25,7 @@ from policyscope.training.watch.rules import RULES
 from policyscope.training.watch.scalars import scalars_of
 from policyscope.training.watch.told import Clipping, Settings, Told
 
-LESSONS, EVERY_UPDATE = 100, 23
+LESSONS, EVERY_UPDATE = 100, 11
 """Updates that are remembered, and every how many are looked at: a number that shares no factor with the intervals that
 target networks are copied at."""
 
@@ -258,7 +258,12 @@ class Watcher:
                     else:
                         fresh.append(one)
                     self._found[one.key] = one
-            scalars = scalars_of(told) | {"watch/findings": float(len(self._found)), "watch/cost": self.budget.taken}
+            planned = {"watch/planned": float(self.settings.steps)} if self.settings.steps else {}
+            scalars = (
+                scalars_of(told)
+                | planned
+                | {"watch/findings": float(len(self._found)), "watch/cost": self.budget.taken}
+            )
             for place in self._outlets:
                 place.write(self.step, scalars, fresh, self.found)
         for one in fresh:

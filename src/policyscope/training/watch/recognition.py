@@ -1,0 +1,159 @@
+"""Recognition of what moves, by several methods, and the step at which it rises: before the reward, or not.
+
+The score of a method is the share of its map on places where something moves between the last two frames, over their
+share of the area: 1 is chance (``probe.measures.on_moving``). What an untrained network scores by chance is measured on
+networks whose weights were shuffled, each tensor within itself, which keeps their sizes and nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from policyscope.agents.agent import Agent, Streams
+from policyscope.errors import TargetError
+from policyscope.saliency import plan, targets
+from policyscope.saliency.record import differentiating
+from policyscope.storage import Array
+from policyscope.training.probe import measures
+from policyscope.training.probe.states import Forward, ProbeStates
+
+METHODS = ("gradient", "guided_backprop", "grad_cam", "g1_grad_cam")
+ACTING = ("policy", "q", "advantage")
+SHUFFLES = 8
+BEYOND = 4.785
+"""Student's t with 7 degrees of freedom is beyond it once in a thousand (one-sided)."""
+NORMAL_BEYOND = 3.09
+"""A normal number is beyond it as often."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What untrained networks score.
+
+    Attributes:
+        mean: Over them.
+        spread: Their standard deviation.
+    """
+
+    mean: float
+    spread: float
+
+    @property
+    def limit(self) -> float:
+        """What another untrained network passes once in a thousand."""
+        return self.mean + BEYOND * self.spread * math.sqrt(1 + 1 / SHUFFLES)
+
+
+class Recognition:
+    """Scores of a network on fixed states.
+
+    Args:
+        agent: Who is measured; ``agent.network`` is the one that is trained.
+        observations: As for ``SaliencyProbe``.
+        forward: As there.
+        layer: Of the Grad-CAMs.
+
+    Attributes:
+        moves: Whether anything moves in any of the states; else there are no scores.
+    """
+
+    def __init__(
+        self, agent: Agent, observations: Array | Tensor, forward: Forward | None = None, layer: str | int = 1
+    ) -> None:
+        self.agent, self._layer = agent, layer
+        self._states = ProbeStates(agent, observations, forward)
+        self.moves = bool(self._states.places.any())
+        self._streams = _streams(self._states.streams())
+
+    def __call__(self, network: nn.Module | None = None) -> dict[str, float]:
+        """``recognition/STREAM/METHOD`` -> score, of the acting stream and the value.
+
+        Args:
+            network: Another one than the agent's, of the same kind.
+        """
+        if not self.moves:
+            return {}
+        network = network or self.agent.network
+        device = next(network.parameters()).device
+        found: dict[str, float] = {}
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), differentiating():
+            trace = self._states.trace(network)
+            places = self._states.places.to(device)
+            for stream in self._streams:
+                target = targets.select(trace.outputs[stream], "greedy", trace.states, stream)
+                try:
+                    made = plan.compute(trace, target, METHODS, self._layer)
+                except TargetError:  # cut off from the input: it recognises nothing
+                    made = {name: torch.zeros_like(places, dtype=torch.float32) for name in METHODS}
+                for name, maps in made.items():
+                    flat = self._flat(maps, plan.METHODS[name].shape == "input")
+                    found[f"recognition/{stream}/{name}"] = float(measures.on_moving(flat, places))
+        return found
+
+    def noise(self, seed: int = 0) -> dict[str, Noise]:
+        """What networks with this one's weights, shuffled, score; of the untrained one, before it learns."""
+        generator = torch.Generator().manual_seed(seed)
+        scores = [self(_shuffled(self.agent.network, generator)) for _ in range(SHUFFLES)] if self.moves else []
+        names = scores[0] if scores else {}
+        return {
+            name: Noise(
+                float(np.mean([one[name] for one in scores])), float(np.std([one[name] for one in scores], ddof=1))
+            )
+            for name in names
+        }
+
+    def _flat(self, maps: Tensor, signed: bool) -> Tensor:
+        if signed:
+            return self._states.by_frame(maps.abs()).sum(dim=(1, 2))
+        return maps.sum(dim=1) if maps.ndim == 4 else maps
+
+
+def first_rise(steps: Sequence[float], values: Sequence[float], limits: Sequence[float] | float) -> float | None:
+    """The first step at which a value is beyond its limit, and at the next one too.
+
+    Args:
+        steps: Rising.
+        values: As many.
+        limits: What chance passes once in a thousand, of each or of all.
+
+    Returns:
+        None where there is no such step.
+    """
+    beyond = np.asarray(values, float) > np.broadcast_to(np.asarray(limits, float), (len(values),))
+    twice = np.flatnonzero(beyond[:-1] & beyond[1:])
+    return float(steps[twice[0]]) if len(twice) else None
+
+
+def reward_limits(games: Sequence[float], mean: float, spread: float, played: int) -> Array:
+    """What the mean return of so many games passes once in a thousand, if they are played as at random.
+
+    Args:
+        games: How many games each mean is of.
+        mean: Return of games played at random.
+        spread: Their standard deviation.
+        played: How many they were.
+    """
+    counts = np.maximum(np.asarray(games, float), 1)
+    limits: Array = mean + NORMAL_BEYOND * spread * np.sqrt(1 / counts + 1 / played)
+    return limits
+
+
+def _streams(outputs: Streams) -> list[str]:
+    acting = next((name for name in ACTING if name in outputs), None)
+    return [name for name in (acting, "value") if name is not None and name in outputs]
+
+
+def _shuffled(network: nn.Module, generator: torch.Generator) -> nn.Module:
+    made = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+    return made
