@@ -99,6 +99,9 @@ class Wiring:
             self._trace = self._passes.watched(rows)
         self.rows = rows
         self.cuts = self._trace.cuts
+        self.seen = {path: given.detach() for path, given in self.seen.items()}
+        for layer in recurrent.values():
+            layer.values = [value.detach() for value in layer.values]
         self.layers = _in_order({**_called(self._trace), **recurrent})
         outputs = self._trace.outputs
         self.leaf = self._trace.leaf.detach()
@@ -235,7 +238,7 @@ def _hooked(network: nn.Module) -> dict[str, Layer]:
                 return
             layer = layers.setdefault(path, Layer(path, "recurrent"))
             layer.outputs.append(get_gradient_edge(first))
-            layer.values.append(first.detach())
+            layer.values.append(first)
             if inputs and isinstance(inputs[0], Tensor) and inputs[0].requires_grad:
                 layer.inputs.append(get_gradient_edge(inputs[0]))
 
@@ -259,7 +262,7 @@ def _seen(network: nn.Module) -> dict[str, Tensor]:
 def _keeps(seen: dict[str, Tensor], path: str) -> Any:
     def hook(_module: nn.Module, given: Any) -> None:
         if path not in seen and given and isinstance(given[0], Tensor):
-            seen[path] = given[0].detach().clone()
+            seen[path] = given[0].clone()  # detached when nobody watches: a cut would be noted
 
     return hook
 

@@ -48,7 +48,12 @@ def lags(examination: Examination) -> Iterator[Finding]:
             else "nothing, if the game needs no such long memory; else a smaller stack would do",
             "certain" if kind == "grave" else "likely",
             {f"lag {lag}": float(value) for lag, value in enumerate(shares)},
-            bars([f"lag {lag}" for lag in range(len(shares))], shares.tolist(), f"gradient of {stream} by frame"),
+            bars(
+                [f"lag {lag}" for lag in range(len(shares))],
+                shares.tolist(),
+                f"share of the gradient of {stream} by frame",
+                mark=ignored,
+            ),
         )
 
 

@@ -47,7 +47,13 @@ def reach(examination: Examination) -> Iterator[Finding]:
             "never positive, zero weights or a saturated activation at that layer",
             sure,
             {"share": share, **{f"gradient at {name}": size for name, size in sizes.items()}},
-            bars(list(sizes), list(sizes.values()), f"gradient of {stream}, layer by layer", log=True),
+            bars(
+                list(sizes),
+                list(sizes.values()),
+                f"gradient of {stream}, layer by layer",
+                mark=[index for index, size in enumerate(sizes.values()) if not size],
+                log=True,
+            ),
         )
 
 

@@ -53,7 +53,10 @@ def stack_order(examination: Examination) -> Iterator[Finding]:
             "push each new frame into the stack once, and make a copy of the buffer that it is read from",
         )
         return
-    table = _differences(before[told], after[told])
+    moving = before[told]
+    # A moment in which all frames differ, rather than an episode's first, shows the order best.
+    shown = moving[np.abs(moving[:, 1:] - moving[:, :-1]).mean(axis=(2, 3, 4)).min(axis=1).argmax()]
+    table = _differences(moving, after[told])
     if (np.diag(table, k=1)[: lags - 1] < SAME).all():
         return
     order = _order(table)
@@ -62,7 +65,7 @@ def stack_order(examination: Examination) -> Iterator[Finding]:
         yield _finding(
             examination,
             f"{returning} of the {lags} frames of an observation return one place on in the next (healthy: {lags - 1})",
-            before[told][0],
+            shown,
             tuple(range(lags)),
             "these are no stacked frames: look for a picture whose axes were reshaped rather than moved (channels last "
             "fed as channels first), noise, or another frame skip between the frames than between the observations",
@@ -74,7 +77,7 @@ def stack_order(examination: Examination) -> Iterator[Finding]:
         examination,
         f"the stack holds the lags {', '.join(map(str, held))}, from its first place to its last (healthy: "
         f"{', '.join(map(str, wanted))})",
-        before[told][0],
+        shown,
         tuple(lag for lag, right in zip(held, wanted, strict=True) if lag != right),
         "the protocol's stacks have the newest frame last; look at where new frames are put",
     )
