@@ -10,7 +10,6 @@ import torch
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding, Severity, Where
 from policyscope.diagnosis.wiring import Wiring
-from policyscope.saliency.record import evaluating
 from policyscope.storage import Array
 
 TOLERANCE = 1e-3
@@ -26,12 +25,12 @@ def repeatable(examination: Examination) -> Iterator[Finding]:
     action is a warning (noisy networks have it on purpose).
     """
     rows = examination.rows
-    again = (_said(examination, rows), _said(examination, rows))
+    again = (examination.said(rows), examination.said(rows))
     for stream in examination.outputs:
         if (by := _difference(*(a[stream] for a in again))) > TOLERANCE:
             yield _by_chance(examination, stream, by, again)
             return
-    alone = [_said(examination, rows[[i]]) for i in range(min(len(rows), 8))]
+    alone = [examination.said(rows[[i]]) for i in range(min(len(rows), 8))]
     for stream in examination.outputs:
         single = np.concatenate([a[stream] for a in alone])
         among = again[0][stream][: len(single)]
@@ -47,12 +46,6 @@ def repeatable(examination: Examination) -> Iterator[Finding]:
                 "certain",
                 {"difference": by},
             )
-
-
-def _said(examination: Examination, rows: Array) -> dict[str, Array]:
-    with torch.inference_mode(), evaluating(examination.agent.network):
-        said = examination.said(rows)
-    return {name: values.float().reshape(len(rows), -1).cpu().numpy() for name, values in said.items()}
 
 
 def _difference(one: Array, other: Array, over: Array | None = None) -> float:
