@@ -24,8 +24,8 @@ from policyscope.storage import Array
 
 STATES = 24
 """States that are looked at closely, spread over the episode."""
-PAIRS = 24
-"""Moments of which two states in a row are compared."""
+PAIRS, ASKED = 24, 240
+"""Moments of which two states in a row are compared, and of so many those in which the screen moves."""
 LONGER = 3_000
 AFFORDABLE = 20.0
 """Steps of a longer stretch of play, and seconds that it may take."""
@@ -50,7 +50,7 @@ class Examination:
         self.following = following and agent.protocol.game is not None
         self.passes = Passes(agent, episode)
         self.hopeless = False
-        self.rows = np.unique(np.linspace(0, len(episode) - 1, min(states, len(episode))).round().astype(int))
+        self.rows = _spread(np.arange(len(episode)), states)
 
     # -- the streams --------------------------------------------------------------------------------------------
 
@@ -167,13 +167,24 @@ class Examination:
     @cached_property
     def pairs(self) -> Array:
         """Rows whose next row is of the same episode, spread over it."""
-        follows = np.flatnonzero(~self.episode.starts[1:])
-        if not len(follows):
-            return follows
-        chosen: Array = follows[
-            np.unique(np.linspace(0, len(follows) - 1, min(PAIRS, len(follows))).round().astype(int))
-        ]
-        return chosen
+        return _spread(np.flatnonzero(~self.episode.starts[1:]), PAIRS)
+
+    @cached_property
+    def moving(self) -> Array:
+        """Such rows between which the screen changes, where screens were recorded."""
+        screens, rows = self.episode.screens, np.flatnonzero(~self.episode.starts[1:])
+        if screens is None:
+            return self.pairs
+        rows = _spread(rows, ASKED)
+        return _spread(np.array([r for r in rows if (screens[r] != screens[r + 1]).any()], np.int64), PAIRS)
+
+
+def _spread(rows: Array, count: int) -> Array:
+    """At most so many of some rows, evenly chosen."""
+    if len(rows) <= count:
+        return rows
+    chosen: Array = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    return chosen
 
 
 def _alike(recorded: Array, said: Array) -> bool:

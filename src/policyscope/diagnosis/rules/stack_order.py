@@ -24,17 +24,10 @@ def stack_order(examination: Examination) -> Iterator[Finding]:
     where nothing ever changes, or where no frame returns.
     """
     episode, lags = examination.episode, examination.agent.protocol.stack
-    rows = examination.pairs
+    rows = examination.moving
     if not len(rows):
         return
     before, after = (examination.frames(r).astype(np.float32) for r in (rows, rows + 1))
-    if episode.screens is not None:
-        moved = np.array([bool((episode.screens[r] != episode.screens[r + 1]).any()) for r in rows])
-    else:
-        moved = np.ones(len(rows), bool)
-    if not moved.any():
-        return
-    before, after = before[moved], after[moved]
     still = float((before == after).all(axis=(1, 2, 3, 4)).mean())
     if still > 0.95:
         yield _frozen(examination, before, still, screens=episode.screens is not None)
