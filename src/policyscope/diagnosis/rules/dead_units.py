@@ -20,7 +20,7 @@ FEW = 8
 def dead_units(examination: Examination) -> Iterator[Finding]:
     """A unit is dead if no stream's gradient reaches its output in any state and at any place.
 
-    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer (95 % of a dense one), a
+    Whatever such a unit does changes nothing, and it learns nothing. Grave from 80 % of a layer (95 % of a dense$
     warning from 50 %.
     """
     wiring = examination.wiring

@@ -28,7 +28,9 @@ def stack_start(examination: Examination) -> Iterator[Finding]:
     newest = now[:, -1:]
     older, blank = now[:, :-1], now[:, :-1] == 0
     proper = (older == newest).all(axis=(2, 3, 4)) | blank.all(axis=(2, 3, 4))
-    kept = (older == before[:, 1:]).all(axis=(2, 3, 4)) & ~proper
+    # The last observation of an episode is not among the rows: its newest frame may be anywhere, the others are known.
+    known = [(older == before[:, place, None]).all(axis=(2, 3, 4)) for place in range(lags)]
+    kept = np.logical_or.reduce(known) & ~proper
     stale = kept.any(axis=1)
     if not stale.any():
         return
