@@ -77,5 +77,11 @@ RECIPES: dict[str, Recipe] = {
     "faulty-bidirectional": ActorCritic(
         game="seaquest", network="bidirectional_actor_critic", stack=10, hidden=64, steps=200_000
     ),
+    # The same without the mistakes
+    "repaired-streams": RecurrentValue(game="seaquest", **_SHORT),
+    "repaired-stack": ValueLearning(game="breakout", hidden=64, steps=200_000, epsilon_steps=100_000),
+    "repaired-recurrent": ActorCritic(
+        game="seaquest", network="recurrent_actor_critic", stack=10, hidden=64, steps=200_000
+    ),
 }
 """Name -> values; each is an option of ``policyscope train NAME``."""
