@@ -175,6 +175,17 @@ def test_fresh_layers_are_those_that_never_learnt(network, episode):
     assert [f.severity for f in asked("fresh_layers", agent_of(SmallDueling()), episode)] == ["note"]
 
 
+def test_twins_are_units_with_the_same_weights(network, episode):
+    with torch.no_grad():
+        network.body[2].weight[1:10] = network.body[2].weight[0]
+        network.value[0].weight[1:5] = 0
+    found = asked("twins", agent_of(network), episode)
+    assert [(f.severity, f.where.layer, f.where.stream) for f in found] == [
+        ("grave", "body.2", None),
+        ("warning", "value.0", None),
+    ]
+
+
 def test_linear_layers_need_a_rectifier_between(network, episode):
     network.body[1], network.body[3] = nn.Identity(), nn.Identity()
     (found,) = graves(agent_of(network), episode, "linear_layers")

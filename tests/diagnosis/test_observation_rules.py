@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -16,6 +17,7 @@ from torch import nn
 import policyscope as ps
 from policyscope.diagnosis.rules.value_sense import GAMMA
 from policyscope.episodes.episode import Episode
+from policyscope.episodes.picture import picture
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,25 @@ def test_picture_is_content_with_what_the_protocol_makes(breakout):
     agent, episode = breakout
     assert asked("picture", agent, episode) == []
     assert asked("stack_order", agent, episode) == []
+
+
+def test_picture_names_the_protocols_value_that_was_mistaken(breakout):
+    agent, episode = breakout
+    other = replace(agent.protocol, crop=(34, 0, 160, 160))
+    shown = np.stack([picture([screen], other)[:, :, 0] for screen in episode.screens[:]])
+    (found,) = asked("picture", agent, altered(episode, lambda o: np.repeat(shown[:, None], 4, axis=1)))
+    assert "crop = (34, 0, 160, 160)" in found.evidence
+
+
+def test_ends_that_are_not_acted_on_or_not_told(agent):
+    over, lives = np.zeros(40, bool), np.repeat([3, 2, 1, 0], 10)
+    over[39] = True
+    observations = stacked(frames(40))
+    assert asked("ends", agent, episode_of(observations, terminated=over, lives=lives)) == []
+    (found,) = asked("ends", agent, episode_of(observations, terminated=np.arange(40) > 29, lives=lives))
+    assert (found.severity, "from step 30" in found.evidence) == ("grave", True)
+    back = np.repeat([2, 1, 3, 2], 10)
+    assert [f.severity for f in asked("ends", agent, episode_of(observations, lives=back))] == ["warning"]
 
 
 class Remembering(nn.Module):

@@ -9,6 +9,7 @@ from policyscope.diagnosis.finding import Finding
 from policyscope.diagnosis.rules.actions import actions
 from policyscope.diagnosis.rules.dead_units import dead_units
 from policyscope.diagnosis.rules.dueling import dueling
+from policyscope.diagnosis.rules.ends import ends
 from policyscope.diagnosis.rules.finite import finite
 from policyscope.diagnosis.rules.fresh_layers import fresh_layers
 from policyscope.diagnosis.rules.gain import gain
@@ -24,6 +25,7 @@ from policyscope.diagnosis.rules.repeatable import repeatable
 from policyscope.diagnosis.rules.saturation import saturation
 from policyscope.diagnosis.rules.stack_order import stack_order
 from policyscope.diagnosis.rules.stack_start import stack_start
+from policyscope.diagnosis.rules.twins import twins
 from policyscope.diagnosis.rules.value_sense import value_sense
 from policyscope.diagnosis.rules.wiring import wiring
 
@@ -36,6 +38,7 @@ RULES: dict[str, Rule] = {
     "stack_order": stack_order,
     "stack_start": stack_start,
     "picture": picture,
+    "ends": ends,
     "memory": memory,
     "actions": actions,
     "wiring": wiring,
@@ -43,6 +46,7 @@ RULES: dict[str, Rule] = {
     "output_activation": output_activation,
     "repeatable": repeatable,
     "fresh_layers": fresh_layers,
+    "twins": twins,
     "linear_layers": linear_layers,
     "reach": reach,
     "gain": gain,

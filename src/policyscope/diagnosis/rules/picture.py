@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 
+from policyscope.agents.protocol import Protocol
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding, Where
 from policyscope.diagnosis.pictures import strip
@@ -74,8 +76,9 @@ def picture(examination: Examination) -> Iterator[Finding]:
         yield finding("is blank", "look at what the environment hands out: a buffer that is never written", 0.0)
         return
     right = _agreement(expected, seen)
-    ways = [*CHANGES, _moved(expected, seen)]
-    best, change = max(((_explained(expected, seen, way), way) for way in ways), key=lambda found: found[0])
+    ways = [(np.stack([c.make(e) for e in expected]), c) for c in (*CHANGES, _moved(expected, seen))]
+    ways += list(_otherwise(examination, rows))
+    best, change = max(((_explained(expected, seen, made), c) for made, c in ways), key=lambda found: found[0])
     if best > MOST:
         yield finding(change.words, change.advice, right)
     elif right < POOR:
@@ -131,9 +134,40 @@ CHANGES = (
 """Known ways to go wrong."""
 
 
-def _expected(examination: Examination, rows: Array) -> Array:
-    """What the protocol makes of screens, (n, H, W, colours) float32."""
-    screens, protocol = examination.episode.screens, examination.agent.protocol
+OTHER_VALUES: tuple[dict[str, Any], ...] = (
+    {"crop": None},
+    {"crop": (34, 0, 160, 160)},
+    {"colour": "grey"},
+    {"colour": "mean"},
+    {"colour": "rec709"},
+    {"resize": "area"},
+    {"resize": "bilinear"},
+    {"resize": "nearest"},
+    {"stretch": True},
+    {"stretch": False},
+)
+"""Values of a protocol that are mistaken for each other."""
+
+
+def _otherwise(examination: Examination, rows: Array) -> Iterator[tuple[Array, Change]]:
+    """What protocols would make of the screens that differ in one value."""
+    protocol = examination.agent.protocol
+    if protocol.colour == "rgb":
+        return
+    for values in OTHER_VALUES:
+        (name, value), *_ = values.items()
+        screens = examination.episode.screens
+        atari = screens is not None and screens.shape[1:3] == (210, 160)
+        if getattr(protocol, name) == value or (name == "crop" and not atari):
+            continue
+        words = f"is what a protocol with {name} = {value!r} makes, not {getattr(protocol, name)!r}"
+        advice = f"give the agent and the environment the same {name}: the one that it learnt with"
+        yield _expected(examination, rows, replace(protocol, **values)), Change(words, lambda image: image, advice)
+
+
+def _expected(examination: Examination, rows: Array, protocol: Protocol | None = None) -> Array:
+    """What a protocol makes of screens, (n, H, W, colours) float32."""
+    screens, protocol = examination.episode.screens, protocol or examination.agent.protocol
     assert screens is not None
     return np.stack([picture_of([screen], protocol) for screen in screens[rows]]).astype(np.float32)
 
@@ -157,9 +191,8 @@ def _agreement(expected: Array, seen: Array) -> float:
     return float((np.abs(expected - seen) <= NEAR)[content].mean()) if content.any() else 1.0
 
 
-def _explained(expected: Array, seen: Array, change: Change) -> float:
+def _explained(expected: Array, seen: Array, changed: Array) -> float:
     """Share of the pixels that a change would alter which are as it says; 0 if some of them are as they should be."""
-    changed = np.stack([change.make(image) for image in expected])
     told = np.abs(changed - expected) > NEAR
     if told.sum() < FEWEST * len(expected):
         return 0.0
