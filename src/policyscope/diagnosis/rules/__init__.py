@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding
 from policyscope.diagnosis.rules.actions import actions
+from policyscope.diagnosis.rules.by_heart import by_heart
 from policyscope.diagnosis.rules.dead_units import dead_units
 from policyscope.diagnosis.rules.dueling import dueling
 from policyscope.diagnosis.rules.ends import ends
@@ -54,5 +55,6 @@ RULES: dict[str, Rule] = {
     "lags": lags,
     "saturation": saturation,
     "value_sense": value_sense,
+    "by_heart": by_heart,
 }
 """Name -> rule: what is fed comes before what is made of it, since the one explains the other."""
