@@ -1,9 +1,11 @@
 """Which training faults may set thresholds, and which are held out until the watcher's rules are done.
 
 This file was committed before any rule of ``policyscope.training.watch``. A fault that is held out, and a healthy
-training that is, was not run while rules were written; the bench reports both parts. A name is ``trainer/fault``: our
-value learning (``value``), our actor-critic (``policy``), Stable-Baselines3's DQN and PPO. The nine kinds are those of
-the issue, after Nikanjam et al. (2021); ``more`` is what else the watcher is to see.
+training that is, was not run while rules were written; the bench reports both parts. (Two faults of
+Stable-Baselines3's were moved from those held out to those that set thresholds when tests of the callback had shown
+them.) A name is ``trainer/fault``: our value learning (``value``), our actor-critic (``policy``), Stable-Baselines3's
+DQN and PPO. The nine kinds are those of the issue, after Nikanjam et al. (2021); ``more`` is what else the watcher is
+to see.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ SETTING = {
     "value/loss-over-best": "wrong action's loss",
     "policy/always-greedy": "exploration",
     "policy/value-cut-off": "more",
+    "sb3-ppo/policy-detached": "more",
+    "sb3-dqn/target-always": "target network",
 }
 """Fault -> its kind: tried while rules were written."""
 
@@ -59,13 +63,11 @@ HELD_OUT = {
     "policy/loss-over-shifted": "wrong action's loss",
     "sb3-dqn/never-explores": "exploration",
     "sb3-dqn/never-reset": "not reset",
-    "sb3-dqn/target-always": "target network",
     "sb3-dqn/target-never": "target network",
     "sb3-dqn/rectifier-on-q": "activation on Q",
     "sb3-dqn/reward-scaled-up": "reward",
     "sb3-dqn/rate-too-high": "learning rate",
     "sb3-ppo/rate-too-high": "learning rate",
-    "sb3-ppo/policy-detached": "more",
 }
 """Fault -> its kind: tried when the rules were done."""
 

@@ -102,7 +102,7 @@ def train(trainer: str, game: str, seed: int, steps: int, fault: dict[str, Any],
     options = OPTIONS[trainer] | {"policy_kwargs": NARROW, "seed": seed, "verbose": 0} | fault.get("options", {})
     model = KINDS[trainer]("CnnPolicy", env, **options)
     fault.get("change", lambda model: None)(model)
-    saliency = SaliencyCallback(every=2_000, states=32, spacing=4, pictures=0, films=0)
+    saliency = SaliencyCallback(every=4_000, states=32, spacing=4, pictures=0, films=0)
     model.learn(steps, callback=[saliency, WatchCallback(log=out, saliency=saliency)])
     env.close()
 

@@ -31,7 +31,7 @@ from policyscope.training.replay import Replay
 from policyscope.training.run import Run, RunOptions
 from policyscope.training.value import ValueLearning
 
-STEPS = 12_000
+STEPS = 10_000
 
 VALUE = ValueLearning(
     network="dqn",
@@ -39,7 +39,7 @@ VALUE = ValueLearning(
     n_step=1,
     hidden=64,
     games=16,
-    batch=16,
+    batch=8,
     updates=1,
     learn_after=2_000,
     replay=STEPS,
@@ -95,7 +95,7 @@ def train(recipe: Recipe, fault: Fault, out: Path) -> None:
     """
     recipe = replace(recipe, **fault.values)
     options = RunOptions(
-        out, save_every=10**9, saliency_every=2_000, saliency_films=0, tensorboard=False, report_every=2_000
+        out, save_every=10**9, saliency_every=4_000, saliency_films=0, tensorboard=False, report_every=2_000
     )
     with patched(fault), Run("bench", recipe, options, "") as run:
         FAMILIES[type(recipe)].train(recipe, run)

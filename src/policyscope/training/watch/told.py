@@ -49,6 +49,7 @@ class Told:
         whole: Outputs are told (or worked out) whatever the action was, and not for greedy actions alone.
         tally: Counts since the watcher began.
         lessons: Updates that were looked at, the last hundred.
+        drawn: Transitions of all updates, and how many of them end a return; None where that is not told.
         first_reward: Mean reward a step of the first stretch that was kept, and its standard error.
         probe: Scalars of the saliency probe, by step, the last few.
     """
@@ -61,6 +62,7 @@ class Told:
     whole: bool
     tally: Tally
     lessons: Sequence[Lesson]
+    drawn: tuple[int, int] | None = None
     first_reward: tuple[float, float] = (0.0, float("inf"))
     probe: Sequence[tuple[int, Mapping[str, float]]] = field(default_factory=tuple)
 

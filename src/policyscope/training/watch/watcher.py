@@ -96,6 +96,7 @@ class Watcher:
         self._experience, self._lessons = Experience(), deque[Lesson](maxlen=LESSONS)
         self._probe: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=4)
         self._whole, self._partly = True, False
+        self._drawn: tuple[int, int] | None = None
         self._first_reward: tuple[float, float] | None = None
         self._next, self._next_look = step + every, 1
         self._checked = -1
@@ -142,6 +143,8 @@ class Watcher:
             return []
         with self.budget.counted("acted"):
             self.step = step
+            if observations is not None and np.ndim(rewards) == 0 and not isinstance(observations, Mapping):
+                observations = observations[None]  # of one game, without a row for it
             reward = _rows(rewards)
             games = len(reward)
             ends = _rows(terminated, bool)
@@ -209,6 +212,10 @@ class Watcher:
         if self._weights is not None and self._weights.waiting:
             with self.budget.counted("weights"):
                 self._moved(self._weights)
+        if ends is not None and self.every:
+            with self.budget.counted("ends"):
+                rows, ended = self._drawn or (0, 0)
+                self._drawn = rows + len(ends), ended + int((ends > 0).sum())
         if not looking:
             return
         with self.budget.counted("lesson"):
@@ -287,6 +294,7 @@ class Watcher:
             self._whole,
             self._experience.tally,
             tuple(self._lessons),
+            self._drawn,
             self._first_reward,
             tuple(self._probe),
         )
@@ -373,7 +381,7 @@ def _seen(observations: Any, games: int) -> Array | None:
     if isinstance(observations, Mapping):
         return None
     values = _numpy(observations)
-    return values if len(values) == games and values.ndim > 2 else values[None] if games == 1 else None
+    return values if len(values) == games and values.ndim > 2 else None
 
 
 def _outputs(values: Any, games: int, single: bool = False) -> Array | None:

@@ -36,9 +36,9 @@ def ends_not_masked(told: Told) -> Iterable[Finding]:
             {"ended": ended, "open": wrong, "excess": excess},
         )
         return
-    rows = sum(g.rows for g in goals)
+    rows, drawn = told.drawn or (0, 0)
     expected = rows * told.tally.ends / max(told.tally.states, 1)
-    if goals and not ended and expected > _EXPECTED:
+    if not drawn and expected > _EXPECTED:
         yield Finding(
             RULE,
             "grave",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policyscope.diagnosis.finding import Finding, Where
+from policyscope.training.watch.lessons import Lesson
 from policyscope.training.watch.told import Told
 
 RULE = "target-network"
 _LOOKS = 6
+_ONE = 1.5
+"""Updates: the distance of a target network that is copied every time is at most one. One that is mixed in by tau lags
+1 / tau updates behind, ten of them in random directions for a tau of 0.005."""
 _LONGEST = 10_000
 """Updates between copies: the longest in use is that of Mnih et al. (2015)."""
 
@@ -20,14 +24,15 @@ def target_network(told: Told) -> Iterable[Finding]:
         return
     where = Where("training", region="target network")
     moving = any(lesson.move is not None and lesson.move.change > 0 for lesson in told.lessons)
-    same = sum(lesson.target_off == 0 for lesson in seen) / len(seen)
+    same = sum(_at_most_one(lesson) for lesson in seen) / len(seen)
     if moving and same > 0.9:
         yield Finding(
             RULE,
             "grave",
             where,
-            f"at {same:.0%} of {len(seen)} updates that were looked at the target network had the very weights of the "
-            "network: it is updated every time, or is the same object",
+            f"at {same:.0%} of {len(seen)} updates that were looked at the target network was no further from the "
+            "network "
+            "than one update: it is updated every time, or is the same object",
             "copy the weights now and then (every 250 to 10,000 updates), or mix them in slowly (tau of 0.005); "
             "make the "
             "target network with copy.deepcopy",
@@ -68,3 +73,9 @@ def target_network(told: Told) -> Iterable[Finding]:
             "likely",
             {"every": every},
         )
+
+
+def _at_most_one(lesson: Lesson) -> bool:
+    """Whether the target network is no further away than an update goes: trainers copy before one or after it."""
+    step = lesson.move.change / lesson.move.updates if lesson.move is not None else 0.0
+    return lesson.target_off is not None and lesson.target_off <= _ONE * step
