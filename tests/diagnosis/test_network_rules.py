@@ -182,8 +182,26 @@ def test_twins_are_units_with_the_same_weights(network, episode):
     found = asked("twins", agent_of(network), episode)
     assert [(f.severity, f.where.layer, f.where.stream) for f in found] == [
         ("grave", "body.2", None),
-        ("warning", "value.0", None),
+        ("warning", "value.0", "value"),
     ]
+
+
+def test_feature_order_is_that_of_the_weights(network, episode):
+    smooth = F.avg_pool2d(torch.randn(32 * 16, 1, 7, 7, generator=torch.Generator().manual_seed(0)), 3, stride=1)
+    with torch.no_grad():
+        network.value[0].weight.copy_(0.1 * smooth.reshape(32, 400))
+    assert asked("feature_order", agent_of(network), episode) == []
+    reordered = nn.Sequential(nn.Unflatten(1, (16, 5, 5)), Moved(), nn.Flatten())
+    network.streams = MethodType(lambda self, x: (self.value(reordered(x)), self.advantage(x)), network)
+    (found,) = graves(agent_of(network), episode, "feature_order")
+    assert (found.where.layer, found.where.stream) == ("value.0", "value")
+
+
+class Moved(nn.Module):
+    """Channels last."""
+
+    def forward(self, features):
+        return features.movedim(1, 3)
 
 
 def test_linear_layers_need_a_rectifier_between(network, episode):
@@ -239,4 +257,4 @@ def test_numbers_that_are_none_end_the_examination(network, episode):
     with torch.no_grad():
         network.advantage[0].weight[0, 0] = float("nan")
     found = diagnose(agent_of(network), episode, rules=list(RULES))
-    assert [(f.rule, f.where.layer, f.where.stream) for f in found] == [("finite", "advantage.0", None)]
+    assert [(f.rule, f.where.layer, f.where.stream) for f in found] == [("finite", "advantage.0", "advantage")]

@@ -64,9 +64,9 @@ class Examination:
         """A longer stretch of play, where the agent may play on and is fast enough for it."""
         if not self.following:
             return None
-        begun = time.monotonic()
+        begun = time.process_time()
         play(self.agent, 20, seed=1)
-        affordable = (time.monotonic() - begun) / 20 * LONGER < AFFORDABLE
+        affordable = (time.process_time() - begun) / 20 * LONGER < AFFORDABLE
         return play(self.agent, LONGER, seed=1) if affordable else None
 
     @property
@@ -109,6 +109,12 @@ class Examination:
     def wiring(self) -> Wiring:
         """Which layers ran, and what leads where."""
         return Wiring(self.agent, self.episode, self.rows, self.agent.streams)
+
+    def stream_of(self, layer: str) -> str | None:
+        """The one stream that a layer is of: what is merged into Q is its own stream's."""
+        using = [stream for stream in self.outputs if layer in self.wiring.uses(stream)]
+        own = [stream for stream in using if stream != "q"] or using
+        return own[0] if len(own) == 1 else None
 
     def target(self, stream: str, selection: str = "greedy") -> Tensor:
         """What is explained of a stream in each state of ``rows``, (n,)."""

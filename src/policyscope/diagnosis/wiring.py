@@ -23,6 +23,8 @@ from policyscope.storage import Array
 STATES = 12
 """States that are gone back from: as many passes as there are layers, so few."""
 
+MET = 32
+"""Units of a layer whose weights are looked at one by one."""
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
@@ -105,6 +107,7 @@ class Wiring:
         self.layers = _in_order({**_called(self._trace), **recurrent})
         outputs = self._trace.outputs
         self.leaf = self._trace.leaf.detach()
+        self._activations = {call.name: call.activation.edge for call in self._trace.calls if call.kind == "conv"}
         self.streams: dict[str, Tensor] = {name: outputs[name] for name in streams if name in outputs}
         self._flows: dict[str, Flow] = {}
         self._reach: dict[str, float | None] = {}
@@ -130,6 +133,24 @@ class Wiring:
         """Layer -> what it makes of other inputs, all calls one after the other; memories are as at the first state."""
         trace = self._passes.watched(self.rows[:1].repeat(len(inputs)), inputs=inputs)
         return {name: torch.cat(layer.values) for name, layer in _called(trace).items()}
+
+    def met(self, linear: str, convolution: str) -> Tensor | None:
+        """A linear layer's weights as a convolution's activation meets them, (units, C, H, W); None if it does not."""
+        edge = self._activations.get(convolution)
+        output = self.layers[linear].outputs[-1]
+        values = self.layers[linear].values[-1]
+        if edge is None:
+            return None
+        rows = []
+        for unit in range(min(MET, values.shape[-1])):
+            one = torch.zeros_like(values)
+            one.view(-1, values.shape[-1])[0, unit] = 1
+            with differentiating():
+                (found,) = torch.autograd.grad(output, edge, one, retain_graph=True, allow_unused=True)
+            if found is None or found.ndim != 4:
+                return None
+            rows.append(found.float().sum(dim=0))
+        return torch.stack(rows)
 
     def uses(self, stream: str) -> set[str]:
         """Paths of the modules whose own weights a stream depends on."""

@@ -11,6 +11,7 @@ from policyscope.diagnosis.rules.by_heart import by_heart
 from policyscope.diagnosis.rules.dead_units import dead_units
 from policyscope.diagnosis.rules.dueling import dueling
 from policyscope.diagnosis.rules.ends import ends
+from policyscope.diagnosis.rules.feature_order import feature_order
 from policyscope.diagnosis.rules.finite import finite
 from policyscope.diagnosis.rules.fresh_layers import fresh_layers
 from policyscope.diagnosis.rules.gain import gain
@@ -46,6 +47,7 @@ RULES: dict[str, Rule] = {
     "dueling": dueling,
     "output_activation": output_activation,
     "repeatable": repeatable,
+    "feature_order": feature_order,
     "fresh_layers": fresh_layers,
     "twins": twins,
     "linear_layers": linear_layers,

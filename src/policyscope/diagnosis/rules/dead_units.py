@@ -27,7 +27,7 @@ def dead_units(examination: Examination) -> Iterator[Finding]:
     for name, heard in reversed(wiring.heard.items()):
         share = float((heard == 0).float().mean())
         # A layer that no stream uses at all is another rule's.
-        used = [s for s in examination.outputs if wiring.flow(s).output[name] is not None]
+        used = any(wiring.flow(stream).output[name] is not None for stream in examination.outputs)
         if len(heard) < FEW or share < WARNING or not used:
             continue
         severity: Severity = "grave" if share >= GRAVE[wiring.layers[name].kind] else "warning"
@@ -35,7 +35,7 @@ def dead_units(examination: Examination) -> Iterator[Finding]:
         yield Finding(
             "dead_units",
             severity,
-            Where("network", stream=used[0] if len(used) == 1 else None, layer=name),
+            Where("network", stream=examination.stream_of(name), layer=name),
             f"{count} of the {len(heard)} units of {name} change nothing in any of {len(wiring.rows)} states "
             "(healthy: less than half)",
             "look at the layer's biases and at the learning rate (a step that is too large kills rectifiers for good); "

@@ -22,11 +22,10 @@ def finite(examination: Examination) -> Iterator[Finding]:
         bad = int((~torch.isfinite(value)).sum()) if value.is_floating_point() else 0
         if bad:
             layer = name.rpartition(".")[0]
-            streams = [s for s in examination.outputs if layer in examination.wiring.uses(s)]
             yield Finding(
                 "finite",
                 "grave",
-                Where("network", stream=streams[0] if len(streams) == 1 else None, layer=layer or None),
+                Where("network", stream=examination.stream_of(layer), layer=layer or None),
                 f"{bad:,} of the {value.numel():,} numbers of {name} are infinite or not a number (healthy: none)",
                 ADVICE,
                 "certain",

@@ -34,13 +34,11 @@ def fresh_layers(examination: Examination) -> Iterator[Finding]:
         if bound is None or not weights or sum(map(len, weights)) < FEWEST:
             continue
         (fresh if _is_sample(np.concatenate(weights), bound) else trained).append(path)
-    streams = examination.outputs
     for path in fresh if trained else ():
-        used = [s for s in streams if path in examination.wiring.uses(s)]
         yield Finding(
             "fresh_layers",
             "grave",
-            Where("network", stream=used[0] if len(used) == 1 else None, layer=path),
+            Where("network", stream=examination.stream_of(path), layer=path),
             f"the weights of {path} are those of a fresh initialisation, to the last of them, while "
             f"{len(trained)} other layers have learnt (healthy: all have)",
             "was this layer loaded from the checkpoint, given to the optimiser, and does a gradient reach it? Compare "

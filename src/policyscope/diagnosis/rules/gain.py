@@ -25,12 +25,11 @@ def gain(examination: Examination) -> Iterator[Finding]:
     for name, ratio in gains.items():
         if ratio is None or SMALLEST <= ratio <= LARGEST or (ratio < SMALLEST and (name in last or ratio == 0)):
             continue
-        streams = [s for s in examination.outputs if name in found.uses(s)]
         told = {n: g for n, g in gains.items() if g is not None}
         yield Finding(
             "gain",
             "grave",
-            Where("network", stream=streams[0] if len(streams) == 1 else None, layer=name),
+            Where("network", stream=examination.stream_of(name), layer=name),
             f"going back through {name} a gradient {'grows' if ratio > 1 else 'shrinks'} "
             f"{ratio if ratio > 1 else 1 / ratio:,.0f} times (healthy: it keeps its size within a few times)",
             "look at the scale of this layer's weights: how they were initialised or loaded, their learning rate, a "

@@ -29,12 +29,11 @@ def twins(examination: Examination) -> Iterator[Finding]:
         share = float(counts[counts > 1].sum() / len(rows))
         if share < WARNING:
             continue
-        streams = [s for s in examination.outputs if path in examination.wiring.uses(s)]
         severity: Severity = "grave" if share >= GRAVE else "warning"
         yield Finding(
             "twins",
             severity,
-            Where("network", stream=streams[0] if len(streams) == 1 else None, layer=path),
+            Where("network", stream=examination.stream_of(path), layer=path),
             f"{share:.0%} of the {len(rows)} units of {path} have the very weights of another one (healthy: none)",
             "initialise weights at random: units that begin alike learn alike; or was one row copied over the others?",
             "certain",
