@@ -20,7 +20,7 @@ from policyscope.storage import Array
 GAMES, STEPS = 4, 250
 """Games side by side, and the actions after which they are cut off."""
 AFFORDABLE = 15.0
-"""Seconds that all of them may take."""
+"""Seconds of the processor that all of them may take."""
 CHANGES = 2
 
 
@@ -82,9 +82,9 @@ def _seconds(agent: Agent) -> float:
     """How long a step of the games takes, the agent's and those by chance, without their beginning."""
     took = []
     for steps in (2, 12):
-        begun = time.monotonic()
+        begun = time.process_time()
         play_returns(agent, GAMES, seed=1000, limit=steps)
-        took.append(time.monotonic() - begun)
+        took.append(time.process_time() - begun)
     # By chance there is no network, but there are as many games.
     return 2 * max(took[1] - took[0], 0.0) / 10
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding
 from policyscope.diagnosis.rules.actions import actions
+from policyscope.diagnosis.rules.blind_region import blind_region
 from policyscope.diagnosis.rules.by_heart import by_heart
 from policyscope.diagnosis.rules.dead_units import dead_units
 from policyscope.diagnosis.rules.dueling import dueling
@@ -20,6 +21,7 @@ from policyscope.diagnosis.rules.lags import lags
 from policyscope.diagnosis.rules.linear_layers import linear_layers
 from policyscope.diagnosis.rules.memory import memory
 from policyscope.diagnosis.rules.network_input import network_input
+from policyscope.diagnosis.rules.not_acted_on import not_acted_on
 from policyscope.diagnosis.rules.output_activation import output_activation
 from policyscope.diagnosis.rules.picture import picture
 from policyscope.diagnosis.rules.reach import reach
@@ -58,5 +60,7 @@ RULES: dict[str, Rule] = {
     "saturation": saturation,
     "value_sense": value_sense,
     "by_heart": by_heart,
+    "blind_region": blind_region,
+    "not_acted_on": not_acted_on,
 }
 """Name -> rule: what is fed comes before what is made of it, since the one explains the other."""
