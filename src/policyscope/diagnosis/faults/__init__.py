@@ -1,5 +1,6 @@
 """Bugs that are put into healthy agents, to prove that the rules find them."""
 
+from policyscope.diagnosis.faults.behaviour import BEHAVIOUR
 from policyscope.diagnosis.faults.kind import Fault, Place, View
 from policyscope.diagnosis.faults.pipeline import PIPELINE
 from policyscope.diagnosis.faults.playing import play_faulty
@@ -7,7 +8,7 @@ from policyscope.diagnosis.faults.weighted import WEIGHTED
 from policyscope.diagnosis.faults.wired import WIRED
 
 BIDIRECTIONAL = tuple(f"{stream}_lstm.layers.{layer}" for stream in ("policy", "value") for layer in (0, 1))
-FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*WIRED, *WEIGHTED, *PIPELINE)}
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*WIRED, *WEIGHTED, *PIPELINE, *BEHAVIOUR)}
 """Name -> kind of fault."""
 
 TRAINED: dict[str, Place] = {
