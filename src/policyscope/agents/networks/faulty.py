@@ -32,7 +32,12 @@ class WronglyMergedDRQN(SplitAttentionDRQN):
 
 
 class BidirectionalActorCritic(RecurrentActorCritic):
-    """The recurrent actor-critic with two bidirectional LSTM layers a stream, which the authors could not train."""
+    """The recurrent actor-critic with two bidirectional LSTM layers a stream, behind which no gradient comes through.
+
+    The authors could not train theirs: no gradient of the output reached the input, while those of the first three
+    layers did. Two such layers learn well as they are (in PyTorch), so it was not the architecture that they ran into;
+    here the layers' results are handed on as mere numbers, which has the same effect.
+    """
 
     def __init__(self, actions: int, channels: int = 1, hidden: int = 512) -> None:
         super().__init__(actions, channels, hidden)
@@ -41,7 +46,8 @@ class BidirectionalActorCritic(RecurrentActorCritic):
 
     def sequences(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """What each stream's layers make of the features (B, T, hidden)."""
-        return self.policy_lstm(features), self.value_lstm(features)  # type: ignore[return-value]
+        with torch.no_grad():
+            return self.policy_lstm(features), self.value_lstm(features)  # type: ignore[return-value]
 
 
 class MisstackedDuelingDQN(DuelingDQN):
