@@ -91,7 +91,8 @@ class Recognition:
                 try:
                     made = plan.compute(trace, target, METHODS, self._layer)
                 except TargetError:  # cut off from the input: it recognises nothing
-                    made = {name: torch.zeros_like(places, dtype=torch.float32) for name in METHODS}
+                    found |= {f"recognition/{stream}/{name}": 0.0 for name in METHODS}
+                    continue
                 for name, maps in made.items():
                     flat = self._flat(maps, plan.METHODS[name].shape == "input")
                     found[f"recognition/{stream}/{name}"] = float(measures.on_moving(flat, places))
