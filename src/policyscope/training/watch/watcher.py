@@ -215,7 +215,8 @@ class Watcher:
         if ends is not None and self.every:
             with self.budget.counted("ends"):
                 rows, ended = self._drawn or (0, 0)
-                self._drawn = rows + len(ends), ended + int((ends > 0).sum())
+                flags = _rows(ends)
+                self._drawn = rows + flags.size, ended + int((flags > 0).sum())
         if not looking:
             return
         with self.budget.counted("lesson"):

@@ -21,8 +21,9 @@ _NEVER_FALLS, _HALF, _LONGEST = 0.95, 0.5, 1_000_000
 one (the paper's) takes a million steps."""
 _COLLAPSED, _UNIFORM, _UPDATES = 0.02, 0.99999, 300
 """Shares of ln(actions). A policy whose likeliest action has 0.99 of four has 0.04. Without a hint of a reward
-policies come close to uniform, but an update of Adam at a rate in use alone moves logits by about 0.01 (256 features of
-0.1 times 5e-4), an entropy of 0.9999: closer than that all the time, something holds it there, or nothing reaches it."""
+policies come close to uniform, but an update of Adam at a rate in use alone moves logits by about 0.01 (256 features
+of 0.1 times 5e-4), an entropy of 0.9999: closer than that all the time, something holds it there, or nothing reaches
+it."""
 
 
 def exploration(told: Told) -> Iterable[Finding]:
