@@ -17,6 +17,7 @@ from policyscope.diagnosis.rules.finite import finite
 from policyscope.diagnosis.rules.fresh_layers import fresh_layers
 from policyscope.diagnosis.rules.gain import gain
 from policyscope.diagnosis.rules.input_scale import input_scale
+from policyscope.diagnosis.rules.inverted_cam import inverted_cam
 from policyscope.diagnosis.rules.lags import lags
 from policyscope.diagnosis.rules.linear_layers import linear_layers
 from policyscope.diagnosis.rules.memory import memory
@@ -31,7 +32,9 @@ from policyscope.diagnosis.rules.stack_order import stack_order
 from policyscope.diagnosis.rules.stack_start import stack_start
 from policyscope.diagnosis.rules.twins import twins
 from policyscope.diagnosis.rules.value_sense import value_sense
+from policyscope.diagnosis.rules.weight_independent import weight_independent
 from policyscope.diagnosis.rules.wiring import wiring
+from policyscope.diagnosis.rules.zero_products import zero_products
 
 Rule = Callable[[Examination], Iterable[Finding]]
 
@@ -62,5 +65,8 @@ RULES: dict[str, Rule] = {
     "by_heart": by_heart,
     "blind_region": blind_region,
     "not_acted_on": not_acted_on,
+    "inverted_cam": inverted_cam,
+    "weight_independent": weight_independent,
+    "zero_products": zero_products,
 }
 """Name -> rule: what is fed comes before what is made of it, since the one explains the other."""
