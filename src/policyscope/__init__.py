@@ -6,6 +6,8 @@ from policyscope.agents.custom import make_agent
 from policyscope.agents.formats.own import save_agent
 from policyscope.agents.loading import load_agent
 from policyscope.agents.protocol import Protocol
+from policyscope.diagnosis.doctor import diagnose
+from policyscope.diagnosis.finding import Finding
 from policyscope.episodes.episode import Episode
 from policyscope.episodes.play import play
 from policyscope.errors import PolicyscopeError
@@ -25,12 +27,14 @@ __all__ = [
     "Attributions",
     "ContinuousActions",
     "Episode",
+    "Finding",
     "Maps",
     "Panel",
     "PolicyscopeError",
     "Protocol",
     "Regions",
     "attribute",
+    "diagnose",
     "explain",
     "load_agent",
     "make_agent",

@@ -15,6 +15,7 @@ from policyscope.cli.terminal import command
 from policyscope.storage import disk_errors, read_count, read_json, write_json
 
 if TYPE_CHECKING:
+    from policyscope.cli.diagnose import Diagnose
     from policyscope.cli.explain import Explain
     from policyscope.cli.play import Play
     from policyscope.cli.view import View
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def recorded(folder: Path, options: Explain | Play | View, protocol: Protocol) -> Iterator[None]:
+def recorded(folder: Path, options: Diagnose | Explain | Play | View, protocol: Protocol) -> Iterator[None]:
     """Writes ``run.json`` into a run folder when the block ends well or is interrupted; an error leaves it alone."""
     try:
         yield
@@ -33,7 +34,7 @@ def recorded(folder: Path, options: Explain | Play | View, protocol: Protocol) -
     _write(folder, options, protocol)
 
 
-def _write(folder: Path, options: Explain | Play | View, protocol: Protocol) -> None:
+def _write(folder: Path, options: Diagnose | Explain | Play | View, protocol: Protocol) -> None:
     told = asdict(options)
     observations = told.get("explain", {}).get("observations")
     record = {

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from policyscope.diagnosis.writing import FIGURES, FINDINGS
 from policyscope.errors import RunError
 from policyscope.storage import read_json, write_json
 
-NOTES, FINDINGS, TABLES, FIGURES = "notes.json", "findings.json", "tables", "figures"
+NOTES, TABLES = "notes.json", "tables"
 _LARGEST_FIGURE = 4 << 20
 _LONGEST_NOTE = 4000
 
@@ -21,7 +22,8 @@ class Extras:
     """What stands beside the frames.
 
     Attributes:
-        findings: ``rule``, ``severity``, ``where``, ``evidence`` and ``advice``.
+        findings: ``rule``, ``severity``, ``where``, ``evidence`` and ``advice``; ``sure`` and ``picture``, a path in
+            the run, where they are known.
         tables: ``title``, ``columns`` and ``rows``.
         figures: ``title`` and ``png`` (base64).
         notes: ``step`` and ``text``.

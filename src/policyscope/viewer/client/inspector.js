@@ -161,10 +161,15 @@ export class Inspector {
   // -- findings, tables, how it was made ------------------------------------------------------------------------
 
   buildFindings() {
-    this.pages.findings.append(...this.view.manifest.findings.map((finding) => el("section", { class: `finding ${finding.severity}` },
-      el("h3", {}, `${finding.severity}: ${finding.rule}`),
-      el("p", {}, [finding.where, finding.evidence].filter(Boolean).map((v) => (typeof v === "string" ? v : Object.entries(v).map(([k, x]) => `${k} ${typeof x === "number" ? number(x) : x}`).join(", "))).join(": ")),
-      finding.advice ? el("p", { class: "hint" }, finding.advice) : null)));
+    const { manifest } = this.view;
+    this.pages.findings.append(...manifest.findings.map((finding) => {
+      const figure = manifest.figures.find(({ title }) => title === figureTitle(finding));
+      return el("section", { class: `finding ${finding.severity}` },
+        el("h3", {}, `${finding.severity}: ${finding.rule}${finding.sure ? ` (${finding.sure})` : ""}`),
+        el("p", {}, [finding.where, finding.evidence].filter(Boolean).map((v) => (typeof v === "string" ? v : Object.entries(v).map(([k, x]) => `${k} ${typeof x === "number" ? number(x) : x}`).join(", "))).join(": ")),
+        figure ? el("figure", {}, el("img", { alt: `evidence of ${finding.rule}`, src: `data:image/png;base64,${figure.png}` })) : null,
+        finding.advice ? el("p", { class: "hint" }, finding.advice) : null);
+    }));
   }
 
   buildRun() {
@@ -180,8 +185,13 @@ export class Inspector {
       ...manifest.tables.map(({ title, columns, rows }) => el("section", { class: "wide" }, el("h3", {}, title), el("table", {},
         el("thead", {}, el("tr", {}, ...columns.map((c) => el("th", {}, c)))),
         el("tbody", {}, ...rows.map((r) => el("tr", {}, ...r.map((c) => el("td", {}, typeof c === "number" ? number(c) : String(c))))))))),
-      ...manifest.figures.map(({ title, png }) => el("figure", {}, el("img", { alt: title, src: `data:image/png;base64,${png}` }), el("figcaption", {}, title))));
+      ...manifest.figures.filter(({ title }) => !manifest.findings.some((finding) => figureTitle(finding) === title)).map(({ title, png }) => el("figure", {}, el("img", { alt: title, src: `data:image/png;base64,${png}` }), el("figcaption", {}, title))));
   }
+}
+
+// A figure's title is its file's name with blanks, which a finding names by its path.
+function figureTitle({ picture }) {
+  return picture ? picture.split("/").pop().replace(/\.png$/, "").replace(/[-_]/g, " ") : null;
 }
 
 const KINDS = {
