@@ -28,7 +28,8 @@ PAIRS, ASKED = 24, 240
 """Moments of which two states in a row are compared, and of so many those in which the screen moves."""
 LONGER = 3_000
 AFFORDABLE = 20.0
-"""Steps of a longer stretch of play, and seconds that it may take."""
+TRIED = 40
+"""Steps of a longer stretch of play, seconds that it may take, and steps by which that is told."""
 INNER = ("attention", "log_std")
 """Beginnings of the names of streams that say how, not what."""
 
@@ -64,9 +65,13 @@ class Examination:
         """A longer stretch of play, where the agent may play on and is fast enough for it."""
         if not self.following:
             return None
-        begun = time.process_time()
-        play(self.agent, 20, seed=1)
-        affordable = (time.process_time() - begun) / 20 * LONGER < AFFORDABLE
+        # Opening a game takes as long as many steps of it; and other processes' time is not this agent's.
+        times = [time.process_time()]
+        for steps in (TRIED, 3 * TRIED):
+            play(self.agent, steps, seed=1)
+            times.append(time.process_time())
+        first, second = np.diff(times)
+        affordable = (second - first) / (2 * TRIED) * LONGER < AFFORDABLE
         return play(self.agent, LONGER, seed=1) if affordable else None
 
     @property

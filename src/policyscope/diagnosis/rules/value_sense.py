@@ -34,10 +34,10 @@ def value_sense(examination: Examination) -> Iterator[Finding]:
     """Whether the value says anything of the return that follows.
 
     Explained variance is 1 - Var(G - V) / Var(G), with G the discounted sum of the rewards that followed (of their
-    signs or of them as they were, whichever goes along better). A warning where the 95 % interval (blocks of 25 steps
-    drawn anew) of the correlation lies below 0.2 and that of the explained variance below -0.1, grave where the latter
-    lies below -0.5: a value that has not learnt is near 0 in both, a good one well above. Where the episode does not
-    decide, a longer one is played if that is allowed. Grave too where values exceed any return.
+    signs, and of them as they were: nobody tells which were learnt from). With 95 % intervals (blocks of 25 steps drawn
+    anew): a warning where the correlation lies below 0.2 for both, and the explained variance below -0.1 for one; grave
+    where it lies below -0.5 for both. A value that has not learnt is near 0 in both, a good one well above. Where the
+    episode does not decide, a longer one is played if that is allowed. Grave too where values exceed any return.
     """
     value = examination.streams.get("value")
     if value is None or value.shape[1] != 1 or not np.isfinite(value).all():
@@ -57,13 +57,14 @@ def value_sense(examination: Examination) -> Iterator[Finding]:
         )
         return
     stretches = [(examination.episode, stream)]
-    said = _judged(stretches)
-    if said is not None and said.doubtful and examination.longer is not None:
+    kinds = _judged(stretches)
+    if any(said.doubtful for said in kinds) and examination.longer is not None:
         longer = examination.longer
-        said = _judged([*stretches, (longer, longer.streams["value"][:, 0].astype(np.float64))])
-    if said is None or not said.unrelated:
+        kinds = _judged([*stretches, (longer, longer.streams["value"][:, 0].astype(np.float64))])
+    if not kinds or not all(said.unrelated for said in kinds) or not any(said.strong for said in kinds):
         return
-    severity: Severity = "grave" if said.explained[1] < WORSE else "warning"
+    severity: Severity = "grave" if all(said.explained[1] < WORSE for said in kinds) else "warning"
+    said = min(kinds, key=lambda kind: kind.explained[1])
     yield Finding(
         "value_sense",
         severity,
@@ -89,18 +90,23 @@ class _Judged:
 
     @property
     def unrelated(self) -> bool:
-        return self.explained[1] < STRONG and (
-            self.correlation[1] < RELATED or (self.correlation[0] < RELATED and self.explained[1] < FAR_WORSE)
-        )
+        return self.correlation[1] < RELATED or (self.correlation[0] < RELATED and self.explained[1] < FAR_WORSE)
+
+    @property
+    def strong(self) -> bool:
+        return self.explained[1] < STRONG
 
     @property
     def doubtful(self) -> bool:
-        return self.correlation[0] < RELATED and self.explained[0] < 0 and not self.explained[1] < WORSE
+        return self.correlation[0] < RELATED and self.explained[0] < 0 and not (self.unrelated and self.strong)
 
 
-def _judged(stretches: Sequence[tuple[Episode, Array]]) -> _Judged | None:
-    """Values against the returns that followed, over stretches of play; None where too little is known."""
-    kinds = []
+def _judged(stretches: Sequence[tuple[Episode, Array]]) -> list[_Judged]:
+    """Values against the returns that followed, over stretches of play: of clipped rewards, and of rewards as they are.
+
+    Nobody tells by which a value has learnt. Empty where too little is known.
+    """
+    kinds: list[tuple[Array, Array]] = []
     for clipped in (True, False):
         values, returns = [], []
         for episode, value in stretches:
@@ -109,11 +115,13 @@ def _judged(stretches: Sequence[tuple[Episode, Array]]) -> _Judged | None:
             values.append(value[known])
             returns.append(found[known])
         kinds.append((np.concatenate(values), np.concatenate(returns)))
-    kinds = [(v, g) for v, g in kinds if len(v) >= FEWEST * BLOCK and g.std() > 0 and v.std() > 0]
-    if not kinds:
-        return None
-    value, followed = max(kinds, key=lambda kind: _correlation(*kind))
-    return _Judged(*_intervals(value, followed), float(value.std()), float(followed.std()))
+    if np.array_equal(kinds[0][1], kinds[1][1]):
+        kinds.pop()
+    return [
+        _Judged(*_intervals(value, followed), float(value.std()), float(followed.std()))
+        for value, followed in kinds
+        if len(value) >= FEWEST * BLOCK and followed.std() > 0 and value.std() > 0
+    ]
 
 
 def _returns(rewards: Array, ends: Array) -> tuple[Array, Array]:
