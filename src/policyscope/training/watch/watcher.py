@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from policyscope.training.watch.activation import Activation, last_function
 from policyscope.training.watch.budget import Budget
 from policyscope.training.watch.detected import Detected
 from policyscope.training.watch.experience import Experience
+from policyscope.training.watch.given import choices_of, outputs_of, pictures_of, rows_of
 from policyscope.training.watch.lessons import Lesson, Weights, goals_of, pull_of
 from policyscope.training.watch.outlets import Outlet, outlet
 from policyscope.training.watch.rules import RULES
@@ -145,16 +146,16 @@ class Watcher:
             self.step = step
             if observations is not None and np.ndim(rewards) == 0 and not isinstance(observations, Mapping):
                 observations = observations[None]  # of one game, without a row for it
-            reward = _rows(rewards)
+            reward = rows_of(rewards)
             games = len(reward)
-            ends = _rows(terminated, bool)
-            cut = ends if truncated is None else ends | _rows(truncated, bool)
-            chosen = None if actions is None else _choices(actions, games)
-            seen = None if observations is None else _seen(observations, games)
+            ends = rows_of(terminated, bool)
+            cut = ends if truncated is None else ends | rows_of(truncated, bool)
+            chosen = None if actions is None else choices_of(actions, games)
+            seen = None if observations is None else pictures_of(observations, games)
             outputs = {
-                "q": _outputs(q, games),
-                "policy": _outputs(policy, games),
-                "value": _outputs(value, games, True),
+                "q": outputs_of(q, games),
+                "policy": outputs_of(policy, games),
+                "value": outputs_of(value, games, True),
             }
         if chosen is not None and outputs["q"] is None and outputs["policy"] is None:
             outputs |= self._worked_out(observations, games)
@@ -167,7 +168,7 @@ class Watcher:
                 step,
                 reward,
                 ends,
-                cut if over is None else _rows(over, bool),
+                cut if over is None else rows_of(over, bool),
                 actions=chosen,
                 epsilon=epsilon,
                 observations=seen,
@@ -215,7 +216,7 @@ class Watcher:
         if ends is not None and self.every:
             with self.budget.counted("ends"):
                 rows, ended = self._drawn or (0, 0)
-                flags = _rows(ends)
+                flags = rows_of(ends)
                 self._drawn = rows + flags.size, ended + int((flags > 0).sum())
         if not looking:
             return
@@ -349,49 +350,11 @@ class Watcher:
                 made = self._forward(self._network, seen) if self._forward is not None else self._network(seen)
                 streams = self._read(made)
             return {
-                "q": _outputs(streams.get("q"), games),
-                "policy": _outputs(streams.get("policy"), games),
-                "value": _outputs(streams.get("value"), games, True),
+                "q": outputs_of(streams.get("q"), games),
+                "policy": outputs_of(streams.get("policy"), games),
+                "value": outputs_of(streams.get("value"), games, True),
             }
 
 
 def _with(lesson: Lesson, **changes: Any) -> Lesson:
     return Lesson(**(vars(lesson) | changes))
-
-
-def _numpy(values: Any) -> Array:
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        found: Array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-        return found
-    return np.asarray(values)
-
-
-def _rows(values: Any, kind: type = float) -> Array:
-    return _numpy(values).astype(kind, copy=False).reshape(-1)
-
-
-def _choices(actions: Any, games: int) -> Array | None:
-    """(N,) integers, or None where actions are no single choice."""
-    values = _numpy(actions)
-    fits = values.size == games and np.issubdtype(values.dtype, np.integer)
-    return values.reshape(-1) if fits else None
-
-
-def _seen(observations: Any, games: int) -> Array | None:
-    if isinstance(observations, Mapping):
-        return None
-    values = _numpy(observations)
-    return values if len(values) == games and values.ndim > 2 else None
-
-
-def _outputs(values: Any, games: int, single: bool = False) -> Array | None:
-    if values is None:
-        return None
-    found = _numpy(values).reshape(games, -1)
-    return found[:, 0] if single else found
-
-
-def names(found: Iterable[Detected]) -> list[str]:
-    """The rules that found something, each once."""
-    return list(dict.fromkeys(one.finding.rule for one in found))
