@@ -17,7 +17,7 @@ from policyscope.diagnosis.examination import Examination
 from policyscope.episodes.returns import play_returns
 from policyscope.storage import Array
 
-GAMES, STEPS = 4, 250
+GAMES, STEPS = 4, 200
 """Games side by side, and the actions after which they are cut off."""
 AFFORDABLE = 15.0
 """Seconds of the processor that all of them may take."""

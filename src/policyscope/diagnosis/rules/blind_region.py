@@ -73,7 +73,7 @@ def _blind(examination: Examination, cells: Cells, gradients: Array, blind: Arra
         "agent just never learnt to look there, train it with more of what happens there"
         if held >= MUCH
         else "nothing, if what moves there does not matter, as a score",
-        "certain" if nothing else "likely",
+        "certain" if nothing else "likely" if high < FAINT else "possible",
         {"motion": held, "share": middle},
         _picture(examination, cells, gradients, found),
     )
