@@ -224,6 +224,7 @@ class Watch(TorchFunctionMode):
     def _note_cut(self, func: Any, result: Any) -> None:
         if len(self.cuts) >= 4:
             return
+        result = result[0] if isinstance(result, tuple) and result else result  # recurrent layers return more than one
         if func in _CUTS:
             self.cuts.append(f"{_CUTS[func]} at {_caller()}")
         elif not torch.is_grad_enabled() and isinstance(result, Tensor) and result.is_floating_point():

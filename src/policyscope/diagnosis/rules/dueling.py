@@ -10,6 +10,8 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding, Where
+from policyscope.diagnosis.flows import flow_picture
+from policyscope.storage import Array
 
 TOLERANCE = 1e-3
 """Of the gradients that add up to nothing; rounding leaves some 1e-6."""
@@ -44,6 +46,7 @@ def dueling(examination: Examination) -> Iterator[Finding]:
             "Q does not depend on the value stream: it cancels when the streams are merged (healthy: dQ/dV = 1)",
             "look at the merge: the mean that is taken away is that of the advantages, over actions; that of a value, "
             "which has one column, is the value itself",
+            picture=flow_picture(found, "q", found.uses("value") - found.uses("advantage")),
         )
     into_advantage = _gradient(examination, q, advantage, weights)
     if into_advantage is None or float(into_advantage.abs().max()) == 0:
@@ -61,8 +64,11 @@ def dueling(examination: Examination) -> Iterator[Finding]:
         )
 
 
-def _grave(stream: str, evidence: str, advice: str, numbers: dict[str, float] | None = None) -> Finding:
-    return Finding("dueling", "grave", Where("network", stream=stream), evidence, advice, "certain", numbers or {})
+def _grave(
+    stream: str, evidence: str, advice: str, numbers: dict[str, float] | None = None, picture: Array | None = None
+) -> Finding:
+    where = Where("network", stream=stream)
+    return Finding("dueling", "grave", where, evidence, advice, "certain", numbers or {}, picture)
 
 
 def _gradient(examination: Examination, q: Tensor, stream: Tensor, weights: Tensor) -> Tensor | None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Certainty, Finding, Severity, Where
-from policyscope.diagnosis.pictures import bars
+from policyscope.diagnosis.flows import flow_picture
 from policyscope.diagnosis.wiring import Flow
 from policyscope.saliency import targets
 
@@ -47,13 +47,7 @@ def reach(examination: Examination) -> Iterator[Finding]:
             "never positive, zero weights or a saturated activation at that layer",
             sure,
             {"share": share, **{f"gradient at {name}": size for name, size in sizes.items()}},
-            bars(
-                list(sizes),
-                list(sizes.values()),
-                f"gradient of {stream}, layer by layer",
-                mark=[index for index, size in enumerate(sizes.values()) if not size],
-                log=True,
-            ),
+            flow_picture(wiring, stream, ["input", *([layer] if layer else [])]),
         )
 
 

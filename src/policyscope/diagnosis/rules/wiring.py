@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from policyscope.diagnosis.examination import Examination
 from policyscope.diagnosis.finding import Finding, Severity, Where
+from policyscope.diagnosis.flows import flow_picture
 
 OWNERS = {
     "value": {"value", "values", "critic", "v", "vf", "state"},
@@ -45,6 +46,7 @@ def wiring(examination: Examination) -> Iterator[Finding]:
                     f"look at what the first layer of the {others[0]} stream is given in forward()",
                     "likely",
                     {"streams": float(sum(path in use for use in uses.values()))},
+                    flow_picture(found, others[0], [path]),
                 )
 
 
@@ -60,6 +62,7 @@ def _unused(examination: Examination, path: str, owner: str | None) -> Finding:
         "that is not needed can go",
         "certain" if owner else "possible",
         {"weights": float(size)},
+        flow_picture(examination.wiring, owner, [path]) if owner else None,
     )
 
 
