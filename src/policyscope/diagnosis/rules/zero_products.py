@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,7 @@ def zero_products(examination: Examination) -> Iterator[Finding]:
     Both products multiply the guided map by a convolution's (G1) Grad-CAM, which is zero where no channel speaks for
     the output, and everywhere if none does. A warning for a layer where that is so in more than half of the states, or
     where the product keeps less than half of what an unrelated factor would (with its 95 % interval); a note from a
-    tenth of the states.
+    tenth of the states, and where another layer's products are fine.
     """
     stream = examination.acting
     if stream not in examination.streams or not np.isfinite(examination.streams[stream]).all():
@@ -62,13 +62,16 @@ def zero_products(examination: Examination) -> Iterator[Finding]:
     alive: Array = np.asarray(guided.any(axis=(1, 2)))
     if alive.sum() < FEWEST:
         return
+    bad: dict[str, list[_Product]] = {}
     for layer in examination.trace.layer_names():
         products = [
             _product(name, examination.map(cam, stream, layer), guided, alive) for name, cam in PRODUCTS.items()
         ]
-        bad = [product for product in products if product.severity is not None]
-        if bad:
-            yield _finding(examination, layer, bad, guided)
+        bad[layer] = [product for product in products if product.severity is not None]
+    fine = [layer for layer, found in bad.items() if not found]
+    for layer, found in bad.items():
+        if found:
+            yield _finding(examination, layer, found, guided, fine)
 
 
 def _product(name: str, cam: Array, guided: Array, alive: Array) -> _Product:
@@ -83,7 +86,7 @@ def _product(name: str, cam: Array, guided: Array, alive: Array) -> _Product:
     return _Product(name, empty, found, cam)
 
 
-def _finding(examination: Examination, layer: str, bad: list[_Product], guided: Array) -> Finding:
+def _finding(examination: Examination, layer: str, bad: list[_Product], guided: Array, fine: Sequence[str]) -> Finding:
     words, numbers = [], {}
     for product in bad:
         if product.empty > SOME:
@@ -100,11 +103,12 @@ def _finding(examination: Examination, layer: str, bad: list[_Product], guided: 
     factor = _FACTORS[PRODUCTS[worst.name]]
     return Finding(
         "zero_products",
-        "warning" if worst.severity == "warning" else "note",
+        "warning" if worst.severity == "warning" and not fine else "note",
         Where("maps", stream=examination.acting, layer=layer),
         "; ".join(words),
         f"no channel of this layer, on average, speaks for the output where guided backpropagation does, so that "
-        f"{factor} takes away what that shows: use another layer, or guided backpropagation alone",
+        f"{factor} takes away what that shows: use {fine[0] if fine else 'another layer'}, or guided backpropagation "
+        "alone",
         "certain" if worst.empty > SOME else "likely",
         numbers,
         _picture(examination, worst, guided),
