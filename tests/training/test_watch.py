@@ -292,6 +292,12 @@ def test_outputs_are_worked_out_where_the_loop_does_not_tell_them():
     assert "wrong-output" in {one.finding.rule for one in watcher.check()}
 
 
+def test_a_rectifier_on_q_is_seen_where_the_watcher_asks_the_network_itself():
+    watcher = Watcher(nn.Sequential(Net(), nn.ReLU()), budget=1.0)
+    watcher.acted(1, np.zeros((2, 1, 36, 36), np.uint8), np.zeros(2, int), np.zeros(2), np.zeros(2, bool))
+    assert rules(watcher.check()) == {"activation-on-q"}
+
+
 # -- Stable-Baselines3 --
 
 SB3 = {

@@ -6,6 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_AIM = 0.9
+"""Of the budget: what cannot be put off, being told, needs room too."""
+
 
 class Budget:
     """Counts what watching costs, and says when there is room for more.
@@ -27,7 +30,8 @@ class Budget:
     def allows(self, what: str) -> bool:
         """Whether something fits, by what it cost at most lately; its first time always does."""
         expected = self._costs.get(what, 0.0)
-        return self.spent + expected <= self.share * (time.perf_counter() - self._began) or what not in self._costs
+        room = _AIM * self.share * (time.perf_counter() - self._began)
+        return self.spent + expected <= room or what not in self._costs
 
     @contextmanager
     def counted(self, what: str) -> Iterator[None]:

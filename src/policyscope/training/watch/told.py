@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from policyscope.training.watch.activation import Activation
 from policyscope.training.watch.experience import Acted, Tally
 from policyscope.training.watch.lessons import Lesson
 
@@ -50,6 +51,7 @@ class Told:
         tally: Counts since the watcher began.
         lessons: Updates that were looked at, the last hundred.
         drawn: Transitions of all updates, and how many of them end a return; None where that is not told.
+        activation: What the outputs of Q go through last, where the watcher asked the network itself.
         first_reward: Mean reward a step of the first stretch that was kept, and its standard error.
         probe: Scalars of the saliency probe, by step, the last few.
     """
@@ -63,6 +65,7 @@ class Told:
     tally: Tally
     lessons: Sequence[Lesson]
     drawn: tuple[int, int] | None = None
+    activation: Activation | None = None
     first_reward: tuple[float, float] = (0.0, float("inf"))
     probe: Sequence[tuple[int, Mapping[str, float]]] = field(default_factory=tuple)
 

@@ -98,6 +98,8 @@ class Watcher:
         self._probe: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=4)
         self._whole, self._partly = True, False
         self._drawn: tuple[int, int] | None = None
+        self._asked = False
+        self._activation: Activation | None = None
         self._first_reward: tuple[float, float] | None = None
         self._next, self._next_look = step + every, 1
         self._checked = -1
@@ -297,6 +299,7 @@ class Watcher:
             self._experience.tally,
             tuple(self._lessons),
             self._drawn,
+            self._activation,
             self._first_reward,
             tuple(self._probe),
         )
@@ -326,12 +329,9 @@ class Watcher:
             None,
             off,
             still,
-            self._activation(q),
+            last_function(q) if q is not None and q.ndim == 2 else None,
             self._weights.optimised() if self._weights is not None else None,
         )
-
-    def _activation(self, q: Tensor | None) -> Activation | None:
-        return last_function(q) if q is not None and q.ndim == 2 else None
 
     def _moved(self, weights: Weights) -> None:
         move = weights.moved(self.updates)
@@ -346,9 +346,13 @@ class Watcher:
         with self.budget.counted("forward"):
             device = next(self._network.parameters()).device
             seen = torch.as_tensor(observations, device=device)
-            with evaluating(self._network), torch.no_grad():
+            first = not self._asked  # its graph tells what the outputs go through last
+            with evaluating(self._network), torch.inference_mode(False), torch.set_grad_enabled(first):
                 made = self._forward(self._network, seen) if self._forward is not None else self._network(seen)
                 streams = self._read(made)
+            if first and "q" in streams:
+                self._activation = last_function(streams["q"])
+            self._asked = True
             return {
                 "q": outputs_of(streams.get("q"), games),
                 "policy": outputs_of(streams.get("policy"), games),

@@ -17,7 +17,8 @@ _ADVICE = "end the Q-network with a linear layer, and nothing after it"
 def activation_on_q(told: Told) -> Iterable[Finding]:
     """By the graph of the outputs where there is one, else by the outputs themselves."""
     where = Where("training", stream="q", region="last layer")
-    last = next((lesson.activation for lesson in reversed(told.lessons) if lesson.activation is not None), None)
+    seen = (lesson.activation for lesson in reversed(told.lessons) if lesson.activation is not None)
+    last = next(seen, told.activation)
     if last is not None:
         bends = np.isinf(last.low) and np.isinf(last.high)
         yield Finding(
