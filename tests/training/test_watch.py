@@ -358,7 +358,8 @@ def trained(recipe, out, **options):
 def test_our_trainers_are_watched(tmp_path):
     trained(VALUE, tmp_path / "run")
     lines = read_lines(tmp_path / "run")
-    assert len(lines) >= 4
+    # How many rounds there are is a matter of the time that they may take; the first and the last always are.
+    assert len(lines) >= 2
     assert lines[-1]["watch/loss_on_taken"] == pytest.approx(1)
     assert not follow(tmp_path / "run").grave
     assert follow(tmp_path / "run").done
