@@ -99,6 +99,8 @@ def train(recipe: Recipe, fault: Fault, out: Path) -> None:
     )
     with patched(fault), Run("bench", recipe, options, "") as run:
         FAMILIES[type(recipe)].train(recipe, run)
+    if run.stopped:
+        raise SystemExit(128 + run.stopped)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Budget:
         self._costs: dict[str, float] = {}
 
     def allows(self, what: str) -> bool:
-        """Whether something fits, by what it cost at most lately; its first time always does."""
+        """Whether something fits, by what it cost lately; its first time always does."""
         expected = self._costs.get(what, 0.0)
         room = _AIM * self.share * (time.perf_counter() - self._began)
         return self.spent + expected <= room or what not in self._costs
@@ -42,7 +42,7 @@ class Budget:
         finally:
             took = time.perf_counter() - begun
             self.spent += took
-            self._costs[what] = max(0.9 * self._costs.get(what, 0.0), took)
+            self._costs[what] = (self._costs.get(what, took) + took) / 2
 
     @property
     def taken(self) -> float:

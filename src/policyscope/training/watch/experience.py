@@ -15,6 +15,22 @@ _FEWEST = 64
 _APART = 3
 
 
+class Kept:
+    """Rows of an array in another order, of which only those that are asked for are copied."""
+
+    def __init__(self, array: Array, order: Array) -> None:
+        self._array, self._order = array, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, key: Any) -> Array:
+        """Rows, or (rows, games)."""
+        rows, *more = key if isinstance(key, tuple) else (key,)
+        found: Array = self._array[(self._order[rows], *more)]
+        return found
+
+
 @dataclass(frozen=True)
 class Acted:
     """A stretch of T steps of N games, oldest first; what was not told is not a number, or not there.
@@ -40,7 +56,7 @@ class Acted:
     rewards: Array
     ends: Array
     over: Array
-    frames: Array | None
+    frames: Kept | None
     epsilon: Array
 
     def __len__(self) -> int:
@@ -160,8 +176,10 @@ class Experience:
         kept = min(self.sweeps, self._length)
         order = np.arange(self.sweeps - kept, self.sweeps) % max(self._length, 1)
         found: dict[str, Any] = {f.name: self._arrays.get(f.name) for f in fields(Acted)}
-        kept_of: dict[str, Any] = {name: None if array is None else array[order] for name, array in found.items()}
-        return Acted(**kept_of)
+        for name, array in found.items():
+            if array is not None:
+                found[name] = Kept(array, order) if name == "frames" else array[order]
+        return Acted(**found)
 
     def _count(self) -> None:
         rows = np.arange(self.sweeps - self._uncounted, self.sweeps) % max(self._length, 1)

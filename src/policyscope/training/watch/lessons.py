@@ -16,6 +16,9 @@ from policyscope.training.watch.activation import Activation
 EXACT = 1e-3
 """By how much a target may differ from its reward where the return ends: rounding, never a value."""
 
+_MOST = 16_384
+"""Weights of a parameter that are looked at."""
+
 
 @dataclass(frozen=True)
 class Pull:
@@ -170,7 +173,7 @@ class Weights:
             optimiser: What moves it.
         """
         self._network, self._target, self._optimiser = network, target, optimiser
-        self._begun, self._rate_begun = _size(network.parameters()), self._rate()
+        self._begun, self._rate_begun = _size(_some(network)), self._rate()
         self._before: list[Tensor] | None = None
         self._since = 0
         self._mark: list[Tensor] | None = None
@@ -179,7 +182,7 @@ class Weights:
     @torch.no_grad()
     def keep(self, updates: int) -> None:
         """Remembers the weights as they are after so many updates."""
-        self._before, self._since = [p.detach().clone() for p in self._network.parameters()], updates
+        self._before, self._since = [p.clone() for p in _some(self._network)], updates
 
     @torch.no_grad()
     def moved(self, updates: int) -> Move | None:
@@ -187,7 +190,7 @@ class Weights:
         before, self._before = self._before, None
         if before is None or updates <= self._since:
             return None
-        now = [p.detach() for p in self._network.parameters()]
+        now = _some(self._network)
         grown = _size(now) / max(self._begun, 1e-12)
         rate = self._rate()
         left = rate / self._rate_begun if self._rate_begun > 0 and math.isfinite(rate) else 1.0
@@ -208,11 +211,11 @@ class Weights:
         """The target network's distance, and for how many updates at least it has stood still."""
         if self._target is None:
             return None, None
-        theirs = [p.detach() for p in self._target.parameters()]
+        theirs = _some(self._target)
         mark = [n.cpu() for n in torch._foreach_norm(theirs)]
         if self._mark is None or any(not torch.equal(a, b) for a, b in zip(mark, self._mark, strict=True)):
             self._mark, self._marked = mark, updates
-        return _relative(theirs, [p.detach() for p in self._network.parameters()]), updates - self._marked
+        return _relative(theirs, _some(self._network)), updates - self._marked
 
     def optimised(self) -> float | None:
         """Share of the weights that learn which the optimiser has."""
@@ -225,6 +228,12 @@ class Weights:
     def _rate(self) -> float:
         groups = self._optimiser.param_groups if self._optimiser is not None else []
         return float(groups[0]["lr"]) if groups and "lr" in groups[0] else float("nan")
+
+
+def _some(network: nn.Module) -> list[Tensor]:
+    """Weights of each parameter, evenly chosen: of large ones some tell how far all have gone."""
+    flat = (parameter.detach().flatten() for parameter in network.parameters())
+    return [values[:: max(values.numel() // _MOST, 1)] for values in flat]
 
 
 def _relative(now: Iterable[Tensor], before: Iterable[Tensor]) -> float:

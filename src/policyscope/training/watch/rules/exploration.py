@@ -12,9 +12,10 @@ from policyscope.training.watch.rules.greedy import explored
 from policyscope.training.watch.told import Told
 
 RULE = "exploration"
-_STATES, _SWEEPS = 2_000, 300
-"""With the smallest usual epsilon at a start, 0.05, not one random action in 300 sweeps has a chance of 2e-7; with the
-smallest at an end, 0.01, not one in 2,000 states has one of 3e-7."""
+_STATES, _SWEEPS = 2_000, 400
+"""With the smallest epsilon that could be meant for a start, 0.05, not one other action in 400 sweeps has a chance of
+2e-7 (of four, a random one is the best in a quarter); with the smallest at an end, 0.01, not one in 2,000 states has one
+of 3e-7."""
 _EARLY = 20_000
 _NEVER_FALLS, _HALF, _LONGEST = 0.95, 0.5, 1_000_000
 """A schedule that is still above 0.95 at half of the training would not come below 0.9 by its end. The longest usual
@@ -38,7 +39,8 @@ def _of_values(told: Told) -> Iterable[Finding]:
         return
     known = np.isfinite(tried)
     states, sweeps = int(known.sum()), int(known.any(axis=1).sum())
-    if states < _STATES or sweeps < _SWEEPS:
+    early = told.began == 0 and told.step <= max(_EARLY, 0.1 * (told.settings.steps or 0))
+    if sweeps < _SWEEPS or (states < _STATES and not early):
         return
     q = told.acted.q
     assert q is not None
@@ -48,7 +50,6 @@ def _of_values(told: Told) -> Iterable[Finding]:
     numbers = {"epsilon": epsilon, "states": states}
     where = Where("training", stream="q", region="exploration")
     if share == 0:
-        early = told.began == 0 and told.step <= max(_EARLY, 0.1 * (told.settings.steps or 0))
         yield Finding(
             RULE,
             "grave" if early else "warning",
