@@ -14,8 +14,8 @@ from policyscope.training.watch.told import Told
 RULE = "exploration"
 _STATES, _SWEEPS = 2_000, 400
 """With the smallest epsilon that could be meant for a start, 0.05, not one other action in 400 sweeps has a chance of
-2e-7 (of four, a random one is the best in a quarter); with the smallest at an end, 0.01, not one in 2,000 states has one
-of 3e-7."""
+2e-7 (of four, a random one is the best in a quarter); with the smallest at an end, 0.01, not one in 2,000 states has
+one of 3e-7."""
 _EARLY = 20_000
 _NEVER_FALLS, _HALF, _LONGEST = 0.95, 0.5, 1_000_000
 """A schedule that is still above 0.95 at half of the training would not come below 0.9 by its end. The longest usual
