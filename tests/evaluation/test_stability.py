@@ -9,7 +9,7 @@ SIDE = 24
 
 
 def moving(count: int, lit: list[bool]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A light on an object that moves right by a pixel a frame, in the frames where it is lit, over a dim even ground."""
+    """A light, where it is lit, on an object that moves right by a pixel a frame, over a dim even ground."""
     maps = np.full((count, SIDE, SIDE), 0.01, np.float32)
     coverage = np.zeros((count, 1, SIDE, SIDE), np.float32)
     centres = np.zeros((count, 1, 2))

@@ -18,8 +18,8 @@ BLUR = 1.5
 def contrast(maps: Array, reference: Array, top: float = TOP) -> Array:
     """How much stronger a map is where the agent looks than elsewhere, -1 (only elsewhere) to 1 (only there).
 
-    ``(inside - outside) / (inside + outside)`` of the mean magnitudes inside and outside the ``top`` share of the pixels of
-    the reference, blurred.
+    ``(inside - outside) / (inside + outside)`` of the mean magnitudes inside and outside the ``top`` share of the
+    pixels of the reference, blurred.
 
     Args:
         maps: (n, H, W).

@@ -1,4 +1,4 @@
-"""Whether rarely visited states have weaker gradients (section 4.1: "the less known / visited states can be recognized")."""
+"""Whether rarely visited states have weaker gradients, as section 4.1 of the paper says."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NEIGHBOURS = 10
 def rarity(activations: Array, times: Array | None = None, neighbours: int = NEIGHBOURS) -> Array:
     """How far a state is from its nearest neighbours in what the network makes of it: the rarer, the further.
 
-    The mean distance to the ``neighbours`` nearest states of other moments, features scaled to a standard deviation of one.
-    States that follow one another in play are alike without being often visited, so that those within as many steps as
-    ``neighbours`` do not count as neighbours.
+    The mean distance to the ``neighbours`` nearest states of other moments, features scaled to a standard deviation of
+    one. States that follow one another in play are alike without being often visited, so that those within as many
+    steps as ``neighbours`` do not count as neighbours.
 
     Args:
         activations: (n, d) of a hidden layer.

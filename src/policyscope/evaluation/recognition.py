@@ -1,9 +1,9 @@
 """Recognition of game objects: how much of a map falls on them, beyond their area.
 
 Three ways to say it, each of one state: the *gain*, the share of the map's energy on an object over the object's share
-of the area (1 is chance); the *pointing game* (Zhang et al., 2018), whether the strongest pixel is on it; and the *average
-precision* of taking the strongest pixels for the object (area under the precision-recall curve), whose chance level is
-the object's share of the area.
+of the area (1 is chance); the *pointing game* (Zhang et al., 2018), whether the strongest pixel is on it; and the
+*average precision* of taking the strongest pixels for the object (area under the precision-recall curve), whose chance
+level is the object's share of the area.
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ def edges(pictures: Pictures, rows: slice) -> Array:
 
 def frame_difference(pictures: Pictures, rows: slice) -> Array:
     """What has changed since the frame before: moving things, without a model."""
-    return np.abs(pictures(rows) - pictures.before(rows))
+    changed: Array = np.abs(pictures(rows) - pictures.before(rows))
+    return changed
 
 
 def random(pictures: Pictures, rows: slice) -> Array:

@@ -1,9 +1,9 @@
 """Stability, the paper's word made exact: on how many frames a highlight can be seen, and how much it flickers.
 
-The paper calls a highlight *stable* that is seen "on most frames", and *not stable* one seen "on every 4th, 5th (or even
-less) frame" (section 4). A highlight on a tracked object is taken to be *seen* where the map, as a video would show it, is
-bright on the object (a quarter of full colour at its brightest pixel) and clearly brighter there than around it (twice the
-mean outside of all objects).
+The paper calls a highlight *stable* that is seen "on most frames", and *not stable* one seen "on every 4th, 5th (or
+even less) frame" (section 4). A highlight on a tracked object is taken to be *seen* where the map, as a video would
+show it, is bright on the object (a quarter of full colour at its brightest pixel) and clearly brighter there than
+around it (twice the mean outside of all objects).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Stable = Literal["stable", "not stable", "between", "unknown"]
 
 
 def scales(maps: Array) -> Array:
-    """What a video shows in full colour if each frame is normalised by itself: its 99.5th percentile, (n, H, W) -> (n,)."""
+    """What is shown in full colour if each frame is normalised by itself: its 99.5th percentile, (n, H, W) -> (n,)."""
     return np.asarray(np.quantile(magnitude(maps), 0.995, axis=(1, 2)))
 
 
@@ -134,10 +134,10 @@ def patches(maps: Array, centres: Array, patch: int) -> Array:
     """
     _, height, width = maps.shape
     around = np.arange(-patch, patch + 1)
-    known = np.isfinite(centres).all(axis=2)
+    known: Array = np.asarray(np.isfinite(centres).all(axis=2))
     middle = np.rint(np.where(known[..., None], centres, 0)).astype(int)
-    fits = (middle >= patch) & (middle < np.array([height, width]) - patch)
-    inside: Array = known & fits.all(axis=2)
+    fits: Array = (middle >= patch) & (middle < np.array([height, width]) - patch)
+    inside: Array = known & np.asarray(fits.all(axis=2))
     y = np.clip(middle[..., 0, None, None] + around[:, None], 0, height - 1)
     x = np.clip(middle[..., 1, None, None] + around, 0, width - 1)
     found = maps[np.arange(len(maps))[:, None, None, None], y, x].astype(np.float64)

@@ -1,8 +1,9 @@
 """How sure a mean over frames is, and whether two differ: bootstrap over blocks of frames, within strata.
 
-Frames of an episode are not independent of one another, so that resampling single frames gives intervals that are far too
-narrow (Künsch, 1989). Here whole blocks of neighbouring frames are drawn, circularly (Politis and Romano, 1992), each
-stratum (an episode, an agent, a seed) by itself and with its own weight, as rliable does with tasks (Agarwal et al., 2021).
+Frames of an episode are not independent of one another, so that resampling single frames gives intervals that are far
+too narrow (Künsch, 1989). Here whole blocks of neighbouring frames are drawn, circularly (Politis and Romano, 1992),
+each stratum (an episode, an agent, a seed) by itself and with its own weight, as rliable does with tasks (Agarwal et
+al., 2021).
 """
 
 from __future__ import annotations
