@@ -383,7 +383,7 @@ def test_numbers_that_are_none_are_found_before_the_run_ends(tmp_path, monkeypat
     def spoiled(watcher, *values, **named):
         learnt(watcher, *values, **named)
         with torch.no_grad():
-            watcher._network.value.weight.fill_(float("nan"))
+            watcher.network.value.weight.fill_(float("nan"))
 
     monkeypatch.setattr(Watcher, "learnt", spoiled)
     recipe = ActorCritic(games=4, length=5, batch=20, epochs=1, steps=600, hidden=4)

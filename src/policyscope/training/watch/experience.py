@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 
 from policyscope.storage import Array
+from policyscope.training.watch.draws import Draws, draws_of
 
 ROWS = 16_384
 """States that are kept, over all games."""
-_FEWEST = 64
+_FEWEST, _BLOCKS = 64, 16
 _APART = 3
+_MARKS = 1.1
 
 
 class Kept:
@@ -81,6 +87,7 @@ class Tally:
     """Counts over the whole training.
 
     Attributes:
+        sweeps: Steps of all games.
         states: Acted on.
         ends: Of returns.
         rewarded: Steps with a reward.
@@ -88,8 +95,10 @@ class Tally:
         total: Sum of the rewards' sizes.
         off: Rewards that are neither 0 nor 1 nor -1.
         beyond: Rewards larger than 1.
+        epsilon: The largest chance of a random action that was said; not a number where it was not said always.
     """
 
+    sweeps: int = 0
     states: int = 0
     ends: int = 0
     rewarded: int = 0
@@ -97,10 +106,13 @@ class Tally:
     total: float = 0.0
     off: int = 0
     beyond: int = 0
+    epsilon: float = 0.0
 
-    def add(self, rewards: Array, ends: Array) -> None:
+    def add(self, rewards: Array, ends: Array, epsilon: Array) -> None:
         """Counts some steps."""
         sizes = np.abs(rewards)
+        self.epsilon = float(np.maximum(self.epsilon, epsilon.max(initial=0.0)))
+        self.sweeps += len(rewards)
         self.states += rewards.size
         self.ends += int(ends.sum())
         self.rewarded += int((sizes > 0).sum())
@@ -111,7 +123,7 @@ class Tally:
 
 
 class Experience:
-    """The last steps of N games, in a ring. Adding one costs a few small copies.
+    """The last steps of N games, in a ring, and counts of all. Adding a step costs a few small copies.
 
     Attributes:
         tally: Counts over the whole training.
@@ -122,6 +134,9 @@ class Experience:
         self._rows, self._arrays = rows, dict[str, Array]()
         self._length = 0
         self._uncounted = 0
+        self._before, self._blocks = Draws(), deque[tuple[int, Draws]]()
+        self._marks: list[tuple[int, int]] = [(0, 0)]
+        self._ends = 0
         self.tally, self.sweeps = Tally(), 0
 
     def add(
@@ -152,21 +167,26 @@ class Experience:
         if not self._length:
             self._length = max(self._rows // games, _FEWEST)
         row = self.sweeps % self._length
-        self._put("steps", row, np.asarray(step, np.int64))
+        self._put("steps", row, step, np.int64)
         self._put("rewards", row, rewards, np.float32)
         self._put("ends", row, ends, bool)
         self._put("over", row, over, bool)
-        self._put("epsilon", row, np.asarray(np.nan if epsilon is None else epsilon, np.float32))
+        self._put("epsilon", row, np.nan if epsilon is None else epsilon, np.float32)
         for name in ("q", "policy", "value"):
             value = outputs.get(name)
-            if value is not None or name in self._arrays:
-                self._put(name, row, np.float32(np.nan) if value is None else value, np.float32)
+            if value is not None:
+                self._put(name, row, value, np.float32)
+            elif name in self._arrays:
+                self._arrays[name][row] = np.nan
         if actions is not None:
             self._put("actions", row, actions, np.int64)
         if observations is not None:
             self._put("frames", row, coarse(observations))
         self.sweeps += 1
         self._uncounted += 1
+        self._ends += int(np.count_nonzero(ends))
+        if self.sweeps * games >= _MARKS * self._marks[-1][0]:
+            self._marks.append((self.sweeps * games, self._ends))
         if self._uncounted == self._length:
             self._count()
 
@@ -181,29 +201,54 @@ class Experience:
                 found[name] = Kept(array, order) if name == "frames" else array[order]
         return Acted(**found)
 
+    def draws(self) -> tuple[Draws, Draws]:
+        """How actions agree with outputs: of late, and since the beginning."""
+        self._count()
+        lately = reduce(add, (draws for _, draws in self._blocks), Draws())
+        return lately, self._before + lately
+
+    @property
+    def share_of_ends(self) -> float:
+        """Ends that came in the first half of all steps, over all steps; the least that a replay of them all holds.
+
+        Whoever learns from each stretch of steps in turn has had those by now, even if it is a few stretches behind.
+        """
+        states = self.sweeps * self._arrays["rewards"].shape[1] if self.sweeps else 0
+        return self._marks[bisect_right(self._marks, (states // 2, states)) - 1][1] / max(states, 1)
+
     def _count(self) -> None:
         rows = np.arange(self.sweeps - self._uncounted, self.sweeps) % max(self._length, 1)
-        if len(rows):
-            self.tally.add(self._arrays["rewards"][rows], self._arrays["ends"][rows])
         self._uncounted = 0
+        if not len(rows):
+            return
+        self.tally.add(self._arrays["rewards"][rows], self._arrays["ends"][rows], self._arrays["epsilon"][rows])
+        told = {name: self._arrays[name][rows] if name in self._arrays else None for name in ("q", "policy", "actions")}
+        draws = draws_of(told["q"], told["policy"], told["actions"], self._arrays["epsilon"][rows])
+        if self._blocks and self._blocks[-1][0] * _BLOCKS < self._length:  # rounds that follow closely share a block
+            sweeps, last = self._blocks.pop()
+            self._blocks.append((sweeps + len(rows), last + draws))
+        else:
+            self._blocks.append((len(rows), draws))
+        half = self._length // 2  # of what is kept counts as of late
+        while len(self._blocks) > 1 and sum(sweeps for sweeps, _ in self._blocks) - self._blocks[0][0] >= half:
+            self._before += self._blocks.popleft()[1]
 
     def _put(self, name: str, row: int, value: Any, dtype: Any = None) -> None:
         array = self._arrays.get(name)
-        if array is None:
-            shape, kind = np.shape(value), dtype or value.dtype
+        if array is None:  # the first of its kind says the shape of all
+            shape, kind = np.shape(value), np.dtype(dtype or value.dtype)
             array = np.full((self._length, *shape), np.nan if np.issubdtype(kind, np.floating) else 0, kind)
             self._arrays[name] = array
         array[row] = value
 
 
 def coarse(observations: Any) -> Array:
-    """Every third row and column of the newest frame of observations (N, …, H, W) or (N, H, W, C)."""
+    """Every third row and column of the newest frame of observations (N, …, H, W) or (N, H, W, C), a view."""
     seen = np.asarray(observations)
     if seen.ndim < 3:
-        return np.array(seen)
-    last = seen.ndim == 4 and seen.shape[-1] < min(seen.shape[1:3])
-    if last:
-        return np.array(seen[:, ::_APART, ::_APART, -1])
+        return seen
+    if seen.ndim == 4 and seen.shape[-1] < min(seen.shape[1:3]):
+        return seen[:, ::_APART, ::_APART, -1]
     while seen.ndim > 3:
         seen = seen[:, -1]
-    return np.array(seen[:, ::_APART, ::_APART])
+    return seen[:, ::_APART, ::_APART]

@@ -18,7 +18,7 @@ def numpy_of(values: Any) -> Array:
         values = values.detach().cpu()
         found: Array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
         return found
-    return np.asarray(values)
+    return values if isinstance(values, np.ndarray) else np.asarray(values)
 
 
 def rows_of(values: Any, kind: type = float) -> Array:
@@ -29,7 +29,7 @@ def rows_of(values: Any, kind: type = float) -> Array:
 def choices_of(actions: Any, games: int) -> Array | None:
     """(N,) integers, or None where actions are no single choice."""
     values = numpy_of(actions)
-    fits = values.size == games and np.issubdtype(values.dtype, np.integer)
+    fits = values.size == games and values.dtype.kind in "iu"
     return values.reshape(-1) if fits else None
 
 
@@ -41,9 +41,7 @@ def pictures_of(observations: Any, games: int) -> Array | None:
     return values if len(values) == games and values.ndim > 2 else None
 
 
-def outputs_of(values: Any, games: int, single: bool = False) -> Array | None:
+def outputs_of(values: Any, games: int, single: bool = False) -> Array:
     """(N, A), or (N,) of a ``single`` column."""
-    if values is None:
-        return None
     found = numpy_of(values).reshape(games, -1)
     return found[:, 0] if single else found

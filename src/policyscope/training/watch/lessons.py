@@ -57,6 +57,21 @@ class Goals:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Transitions of all updates.
+
+    Attributes:
+        rows: How many.
+        ended: Those that end a return.
+        expected: Those that should at least, had they been drawn from all that was done before each update.
+    """
+
+    rows: int = 0
+    ended: int = 0
+    expected: float = 0.0
+
+
+@dataclass(frozen=True)
 class Move:
     """What updates did to the weights.
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from policyscope.training.watch.chance import log_softmax
-from policyscope.training.watch.rules.greedy import explored
 from policyscope.training.watch.told import Told
 
 
@@ -22,15 +18,12 @@ def scalars_of(told: Told) -> dict[str, float]:
         "watch/ends": float(acted.ends.mean()),
         "watch/updates": float(told.updates),
     }
-    tried = explored(told)
-    if tried is not None and acted.q is not None and np.isfinite(tried).any():
-        count = acted.q.shape[2]
-        found["watch/epsilon"] = min(float(np.nanmean(tried)) * count / (count - 1), 1.0)
-        found["watch/q"] = float(np.nanmean(acted.q.max(axis=2)))
-    known = acted.known("policy")
-    if acted.policy is not None and known.any():
-        logs = log_softmax(acted.policy[known])
-        found["watch/entropy"] = float(-(np.exp(logs) * logs).sum(axis=1).mean())
+    values, policy = told.lately.values, told.lately.policy
+    if values is not None and values.states:
+        found["watch/epsilon"] = values.epsilon(told.whole)
+        found["watch/q"] = values.greatest / values.states
+    if policy is not None:
+        found["watch/entropy"] = policy.entropy / policy.states
     if told.lessons:
         last = told.lessons[-1]
         moves = [lesson.move for lesson in told.lessons if lesson.move is not None]

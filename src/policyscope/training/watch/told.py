@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from policyscope.training.watch.activation import Activation
+from policyscope.training.watch.draws import Draws
 from policyscope.training.watch.experience import Acted, Tally
-from policyscope.training.watch.lessons import Lesson
+from policyscope.training.watch.lessons import Drawn, Lesson
 
 Clipping = Literal["sign", "clip", "none", "unknown"]
 
@@ -49,8 +50,10 @@ class Told:
         acted: What it did lately.
         whole: Outputs are told (or worked out) whatever the action was, and not for greedy actions alone.
         tally: Counts since the watcher began.
+        lately: How actions agreed with outputs, in the last thousands of states.
+        ever: The same since the watcher began.
         lessons: Updates that were looked at, the last hundred.
-        drawn: Transitions of all updates, and how many of them end a return; None where that is not told.
+        drawn: The transitions that were learnt from; None where their ends are not told.
         activation: What the outputs of Q go through last, where the watcher asked the network itself.
         first_reward: Mean reward a step of the first stretch that was kept, and its standard error.
         probe: Scalars of the saliency probe, by step, the last few.
@@ -63,8 +66,10 @@ class Told:
     acted: Acted
     whole: bool
     tally: Tally
+    lately: Draws
+    ever: Draws
     lessons: Sequence[Lesson]
-    drawn: tuple[int, int] | None = None
+    drawn: Drawn | None = None
     activation: Activation | None = None
     first_reward: tuple[float, float] = (0.0, float("inf"))
     probe: Sequence[tuple[int, Mapping[str, float]]] = field(default_factory=tuple)

@@ -11,24 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from policyscope.agents.agent import Streams
-from policyscope.agents.custom import Guess
+from policyscope.diagnosis.finding import Finding
 from policyscope.errors import PolicyscopeError
-from policyscope.saliency.record import evaluating
-from policyscope.storage import Array
-from policyscope.training.watch.activation import Activation, last_function
+from policyscope.training.watch.asked import Asked
 from policyscope.training.watch.budget import Budget
 from policyscope.training.watch.detected import Detected
 from policyscope.training.watch.experience import Experience
 from policyscope.training.watch.given import choices_of, outputs_of, pictures_of, rows_of
-from policyscope.training.watch.lessons import Lesson, Weights, goals_of, pull_of
+from policyscope.training.watch.lessons import Lesson, Weights
 from policyscope.training.watch.outlets import Outlet, outlet
-from policyscope.training.watch.rules import RULES
+from policyscope.training.watch.rules import FOLLOWS, RULES
 from policyscope.training.watch.scalars import scalars_of
 from policyscope.training.watch.told import Clipping, Settings, Told
-
-LESSONS, EVERY_UPDATE = 100, 11
-"""Updates that are remembered, and every how many are looked at: a number that shares no factor with the intervals that
-target networks are copied at."""
+from policyscope.training.watch.updates import Updates
 
 
 class Watcher:
@@ -90,18 +85,14 @@ class Watcher:
         self.settings = Settings(
             steps, gamma, rewards, target_every, target_mixed, "own" if noisy else exploration, lives
         )
-        self.every, self.budget, self.updates, self.step = every, Budget(budget), 0, step
-        self._network, self._began, self._told = network, step, told
-        self._forward, self._read = forward, read or Guess()
-        self._weights = Weights(network, target, optimiser) if network is not None else None
-        self._experience, self._lessons = Experience(), deque[Lesson](maxlen=LESSONS)
+        self.every, self.budget, self.step = every, Budget(budget), step
+        self.network, self._began, self._told = network, step, told
+        self._experience, self._asked = Experience(), Asked(network, forward, read)
+        self._updates = Updates(Weights(network, target, optimiser) if network is not None else None, self.budget)
         self._probe: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=4)
         self._whole, self._partly = True, False
-        self._drawn: tuple[int, int] | None = None
-        self._asked = False
-        self._activation: Activation | None = None
         self._first_reward: tuple[float, float] | None = None
-        self._next, self._next_look = step + every, 1
+        self._next = step + every
         self._checked = -1
         self._found: dict[tuple[str, str, str], Detected] = {}
         outlets = log if isinstance(log, list | tuple) else [] if log is None else [log]
@@ -154,27 +145,17 @@ class Watcher:
             cut = ends if truncated is None else ends | rows_of(truncated, bool)
             chosen = None if actions is None else choices_of(actions, games)
             seen = None if observations is None else pictures_of(observations, games)
-            outputs = {
-                "q": outputs_of(q, games),
-                "policy": outputs_of(policy, games),
-                "value": outputs_of(value, games, True),
-            }
-        if chosen is not None and outputs["q"] is None and outputs["policy"] is None:
-            outputs |= self._worked_out(observations, games)
-        elif chosen is not None:
-            self._partly = True
+            told = {"q": q, "policy": policy, "value": value}
+            outputs = {name: outputs_of(v, games, name == "value") for name, v in told.items() if v is not None}
+            unsaid = chosen is not None and q is None and policy is None
+            self._partly = self._partly or (chosen is not None and not unsaid)
+            self._whole = self._whole and not (unsaid and self._partly)
+        if unsaid and not self._partly:
+            outputs |= self._asked(observations, games, self.budget)
         with self.budget.counted("acted"):
-            missing = chosen is not None and self._partly and outputs["q"] is None and outputs["policy"] is None
-            self._whole = self._whole and not missing
+            overs = cut if over is None else rows_of(over, bool)
             self._experience.add(
-                step,
-                reward,
-                ends,
-                cut if over is None else rows_of(over, bool),
-                actions=chosen,
-                epsilon=epsilon,
-                observations=seen,
-                **outputs,
+                step, reward, ends, overs, actions=chosen, epsilon=epsilon, observations=seen, **outputs
             )
         if step >= self._next and self.budget.allows("rules"):
             self._next = (step // self.every + 1) * self.every
@@ -184,8 +165,7 @@ class Watcher:
     @property
     def looking(self) -> bool:
         """Whether :meth:`learnt` will look at the next update; what is laborious to tell is needed only then."""
-        due = self.updates + 1 >= self._next_look
-        return bool(self.every) and due and self.budget.allows("lesson")
+        return bool(self.every) and self._updates.looking
 
     def learnt(
         self,
@@ -211,22 +191,9 @@ class Watcher:
             ends: (B,) whether the return ended with them.
             updates: How many updates this stands for.
         """
-        looking, self.updates = self.looking, self.updates + updates
-        if self._weights is not None and self._weights.waiting:
-            with self.budget.counted("weights"):
-                self._moved(self._weights)
-        if ends is not None and self.every:
-            with self.budget.counted("ends"):
-                rows, ended = self._drawn or (0, 0)
-                flags = rows_of(ends)
-                self._drawn = rows + flags.size, ended + int((flags > 0).sum())
-        if not looking:
-            return
-        with self.budget.counted("lesson"):
-            self._next_look = self.updates + EVERY_UPDATE
-            self._lessons.append(self._lesson(loss, q, policy, actions, targets, rewards, ends))
-            if self._weights is not None:
-                self._weights.keep(self.updates)
+        if self.every:
+            ends_before = self._experience.share_of_ends
+            self._updates.add(self.step, ends_before, loss, q, policy, actions, targets, rewards, ends, updates)
 
     def probed(self, step: int, scalars: Mapping[str, float]) -> None:
         """Tells what a saliency probe measured."""
@@ -239,7 +206,7 @@ class Watcher:
 
     def failed(self) -> None:
         """Tells that the loss or the weights are no numbers any more; the rules are asked at once."""
-        self._lessons.append(Lesson(self.updates, self.step, float("nan")))
+        self._updates.lessons.append(Lesson(self._updates.count, self.step, float("nan")))
         self.check()
 
     # -- what it says --
@@ -264,11 +231,12 @@ class Watcher:
             for rule in RULES.values():
                 for finding in rule(told):
                     one = Detected(finding, self.step, self.step)
-                    if one.key in self._found:
-                        one = Detected(finding, self._found[one.key].first, self.step)
-                    else:
+                    known = self._found.get(one.key)
+                    if known is None and self._follows(finding):
+                        continue
+                    if known is None:
                         fresh.append(one)
-                    self._found[one.key] = one
+                    self._found[one.key] = one if known is None else Detected(finding, known.first, self.step)
             planned = {"watch/planned": float(self.settings.steps)} if self.settings.steps else {}
             scalars = (
                 scalars_of(told)
@@ -284,81 +252,30 @@ class Watcher:
 
     # -- inside --
 
+    def _follows(self, finding: Finding) -> bool:
+        """Whether something grave that is known explains it."""
+        causes = FOLLOWS.get(finding.rule, ())
+        return any(one.finding.severity == "grave" and one.finding.rule in causes for one in self._found.values())
+
     def _all(self) -> Told:
         acted = self._experience.acted()
         if self._first_reward is None:
             means = acted.rewards.mean(axis=1)
             self._first_reward = float(means.mean()), float(means.std() / np.sqrt(len(means)))
+        lately, ever = self._experience.draws()
         return Told(
             self.step,
             self._began,
-            self.updates,
+            self._updates.count,
             self.settings,
             acted,
             self._whole,
             self._experience.tally,
-            tuple(self._lessons),
-            self._drawn,
-            self._activation,
+            lately,
+            ever,
+            tuple(self._updates.lessons),
+            self._updates.drawn,
+            self._asked.activation,
             self._first_reward,
             tuple(self._probe),
         )
-
-    def _lesson(
-        self,
-        loss: Tensor | float | None,
-        q: Tensor | None,
-        policy: Tensor | None,
-        actions: Tensor | None,
-        targets: Any,
-        rewards: Any,
-        ends: Any,
-    ) -> Lesson:
-        pull = None
-        stream, outputs = ("q", q) if q is not None else ("policy", policy)
-        if isinstance(loss, Tensor) and outputs is not None and actions is not None:
-            pull = pull_of(loss, outputs, actions, stream)
-        off, still = self._weights.target(self.updates - 1) if self._weights is not None else (None, None)
-        return Lesson(
-            self.updates,
-            self.step,
-            None if loss is None else float(torch.as_tensor(loss).detach()),
-            True if self._weights is None else self._weights.finite(),
-            pull,
-            None if ends is None else goals_of(ends, rewards, targets),
-            None,
-            off,
-            still,
-            last_function(q) if q is not None and q.ndim == 2 else None,
-            self._weights.optimised() if self._weights is not None else None,
-        )
-
-    def _moved(self, weights: Weights) -> None:
-        move = weights.moved(self.updates)
-        if move is not None and self._lessons:
-            self._lessons[-1] = _with(self._lessons[-1], move=move)
-
-    def _worked_out(self, observations: Any, games: int) -> dict[str, Array | None]:
-        """The network's outputs where the loop does not tell them, as often as the budget allows."""
-        usable = self._network is not None and observations is not None and not isinstance(observations, Mapping)
-        if not usable or self._network is None or self._partly or not self.budget.allows("forward"):
-            return {}
-        with self.budget.counted("forward"):
-            device = next(self._network.parameters()).device
-            seen = torch.as_tensor(observations, device=device)
-            first = not self._asked  # its graph tells what the outputs go through last
-            with evaluating(self._network), torch.inference_mode(False), torch.set_grad_enabled(first):
-                made = self._forward(self._network, seen) if self._forward is not None else self._network(seen)
-                streams = self._read(made)
-            if first and "q" in streams:
-                self._activation = last_function(streams["q"])
-            self._asked = True
-            return {
-                "q": outputs_of(streams.get("q"), games),
-                "policy": outputs_of(streams.get("policy"), games),
-                "value": outputs_of(streams.get("value"), games, True),
-            }
-
-
-def _with(lesson: Lesson, **changes: Any) -> Lesson:
-    return Lesson(**(vars(lesson) | changes))

@@ -38,3 +38,12 @@ RULES: dict[str, Rule] = {
     "value-unrelated": value_unrelated,
 }
 """Name -> rule, in the order in which they are asked."""
+
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "exploration": ("wrong-output", "learning-rate"),
+    "dead-stream": ("learning-rate", "activation-on-q"),
+    "values-beyond-bounds": ("learning-rate", "target-network", "ends-not-masked", "reward"),
+    "value-unrelated": ("learning-rate", "wrong-output", "loss-over-wrong-action", "dead-stream"),
+}
+"""Rule -> those whose grave findings explain what it sees: it says nothing new after one of them. Weights thrown about
+by far too large a learning rate kill streams and sharpen policies; actions of another output look random."""

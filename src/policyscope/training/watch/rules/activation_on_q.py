@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from policyscope.diagnosis.finding import Finding, Where
+from policyscope.training.watch.activation import Activation
 from policyscope.training.watch.told import Told
 
 RULE = "activation-on-q"
@@ -20,17 +21,13 @@ def activation_on_q(told: Told) -> Iterable[Finding]:
     seen = (lesson.activation for lesson in reversed(told.lessons) if lesson.activation is not None)
     last = next(seen, told.activation)
     if last is not None:
-        bends = np.isinf(last.low) and np.isinf(last.high)
+        limits = _limits(last)
         yield Finding(
             RULE,
-            "warning" if bends else "grave",
+            "grave" if limits else "warning",
             where,
             f"the outputs of Q go through {last.name} last"
-            + (
-                ""
-                if bends
-                else f", so that none is below {last.low:g} or above {last.high:g}; values have no such bounds"
-            ),
+            + (f", so that none is {limits}; values have no such bounds" if limits else ""),
             _ADVICE,
             "certain",
         )
@@ -83,3 +80,11 @@ def activation_on_q(told: Told) -> Iterable[Finding]:
             _ADVICE,
             "likely",
         )
+
+
+def _limits(last: Activation) -> str:
+    below = "" if np.isinf(last.low) else f"below {last.low:g}"
+    above = "" if np.isinf(last.high) else f"above {last.high:g}"
+    if np.isnan(last.low):
+        return "beyond the clamp"
+    return " or ".join(filter(None, (below, above)))

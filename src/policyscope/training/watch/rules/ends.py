@@ -12,7 +12,8 @@ from policyscope.training.watch.told import Told
 RULE = "ends-not-masked"
 _ENDED = 5
 _EXPECTED = 20
-"""Expected and none met: a chance of e^-20, 2e-9."""
+"""Expected and none met: a chance of e^-20, 2e-9. What was acted last is not expected yet: who learns from stretches of
+steps, several times from each, has not had the ends of the newest one."""
 _ADVICE = "multiply what is bootstrapped by (1 - terminated); a time limit (truncated) is no such end"
 
 
@@ -36,18 +37,17 @@ def ends_not_masked(told: Told) -> Iterable[Finding]:
             {"ended": ended, "open": wrong, "excess": excess},
         )
         return
-    rows, drawn = told.drawn or (0, 0)
-    expected = rows * told.tally.ends / max(told.tally.states, 1)
-    if not drawn and expected > _EXPECTED:
+    drawn = told.drawn
+    if drawn is not None and not drawn.ended and drawn.expected > _EXPECTED and told.tally.ends >= _ENDED:
         yield Finding(
             RULE,
             "grave",
             where,
-            f"of {rows:,} transitions that were learnt from, none ends a return, but one of "
-            f"{told.tally.states / told.tally.ends:.0f} steps does: about {expected:.0f} should",
+            f"of {drawn.rows:,} transitions that were learnt from, none ends a return, but one of "
+            f"{told.tally.states / told.tally.ends:.0f} steps does: at least {drawn.expected:.0f} should",
             "look at how ends come into the replay, and from it into the targets. " + _ADVICE,
             "certain",
-            {"rows": rows, "expected": expected},
+            {"rows": drawn.rows, "expected": drawn.expected},
         )
     if not goals:
         yield from _by_values(told)

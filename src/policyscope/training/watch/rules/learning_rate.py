@@ -15,7 +15,7 @@ _LARGE, _LARGISH = 0.1, 0.03
 """Of the weights, an update. The rule of thumb is 1e-3; Adam moves each weight by at most about its rate, 1e-4 to 1e-3,
 which are 1 % of weights of 0.01 to 0.1 (a layer of 3,136 inputs begins with 0.01). At 0.1 steps of random directions
 make the weights forget themselves in (1 / 0.1)^2 = 100 updates, the data of less than one game."""
-_SMALL = 1e-6
+SMALL = 1e-6
 """Of the weights: a million updates in the same direction would be needed to change them by themselves."""
 _GROWN, _SOON = 5.0, 10_000
 """Times their first size: updates of 1 % of the weights in random directions need 240,000 to get there."""
@@ -58,7 +58,7 @@ def learning_rate(told: Told) -> Iterable[Finding]:
         return
     faded = moves[-1].left < 0.1
     learning = any(lesson.loss is not None and lesson.loss != 0 for lesson in told.lessons)
-    if at_most < _SMALL and not faded and learning:
+    if at_most < SMALL and not faded and learning:
         yield Finding(
             RULE,
             "grave",
