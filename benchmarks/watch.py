@@ -1,8 +1,9 @@
-"""What watching costs: processor time of the same training with the watcher and without, and what it counts itself.
+"""What watching costs.
 
-    python benchmarks/watch.py [--steps 4000] [--repeats 3]
+    python benchmarks/watch.py --minutes 4                    # what the watcher counts, of the time, minute by minute
+    python benchmarks/watch.py --steps 20000 --repeats 3      # processor time of the same training with it and without
 
-The same seed, one thread, turn about, so that a busy machine disturbs both alike; the clock is the process's own.
+One thread. The second takes turns, so that a busy machine disturbs both alike; the clock is the process's own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import torch
 from policyscope.training.recipe import Recipe
 from policyscope.training.recipes import FAMILIES, RECIPES
 from policyscope.training.run import Run, RunOptions
+from policyscope.training.watch import Watcher
 from policyscope.training.watch.outlets import read_lines
 
 Train = Callable[[bool, int, Path], float]
@@ -73,24 +76,56 @@ TRAININGS: dict[str, Train] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=4_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+class EnoughError(Exception):
+    """A training has lasted long enough."""
+
+
+@contextmanager
+def marked(minutes: int) -> Iterator[list[float]]:
+    """The share of the time that watchers take, as each minute ends; ends a training after the last."""
+    marks: list[float] = []
+    check = Watcher.check
+
+    def checked(watcher: Watcher) -> object:
+        found = check(watcher)
+        if watcher.budget.seconds >= 60 * (len(marks) + 1):
+            marks.append(watcher.budget.taken)
+        if len(marks) >= minutes:
+            raise EnoughError
+        return found
+
+    Watcher.check = checked  # type: ignore[assignment, method-assign]
+    try:
+        yield marks
+    finally:
+        Watcher.check = check  # type: ignore[method-assign]
+
+
+def by_minute(minutes: int, only: str) -> None:
+    """Prints what is counted."""
+    heads = " | ".join(f"{minute} min" for minute in range(1, minutes + 1))
+    print(f"| training | {heads} |\n| --- |{' --- |' * minutes}")
+    for name, train in TRAININGS.items():
+        if only not in name:
+            continue
+        with tempfile.TemporaryDirectory() as folder, marked(minutes) as marks, suppress(EnoughError):
+            train(True, 10_000_000, Path(folder) / "run")
+        print(f"| {name} | {' | '.join(f'{share:.2%}' for share in marks)} |", flush=True)
+
+
+def with_and_without(steps: int, repeats: int, only: str) -> None:
+    """Prints what is measured."""
     print("| training | seconds without | with | more | counted by the watcher |\n| --- | --- | --- | --- | --- |")
     for name, train in TRAININGS.items():
-        if options.only not in name:
+        if only not in name:
             continue
         seconds: dict[bool, list[float]] = {False: [], True: []}
         counted = []
-        for _ in range(options.repeats):
+        for _ in range(repeats):
             for watched in (False, True):
                 with tempfile.TemporaryDirectory() as folder:
                     began = time.process_time()
-                    share = train(watched, options.steps, Path(folder) / "run")
+                    share = train(watched, steps, Path(folder) / "run")
                     seconds[watched].append(time.process_time() - began)
                 counted += [share] if watched else []
         without, with_it = statistics.median(seconds[False]), statistics.median(seconds[True])
@@ -99,6 +134,21 @@ def main() -> None:
             f"| {statistics.median(counted):.2%} |",
             flush=True,
         )
+
+
+def main() -> None:
+    """Measures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.minutes:
+        by_minute(options.minutes, options.only)
+    else:
+        with_and_without(options.steps, options.repeats, options.only)
 
 
 if __name__ == "__main__":

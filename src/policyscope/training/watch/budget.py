@@ -44,7 +44,7 @@ class Budget:
         expected = self._costs.get(what)
         if expected is None:
             return True
-        share = self.share * (time.perf_counter() - self._began)
+        share = self.share * self.seconds
         room = _AIM * max(share, self.credit + share / 2)
         return self.spent + expected <= room and self._sums[what] + expected <= part * room
 
@@ -61,6 +61,11 @@ class Budget:
             self._sums[what] = self._sums.get(what, 0.0) + took
 
     @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self._began
+
+    @property
     def taken(self) -> float:
         """Share of the time that was taken so far."""
-        return self.spent / max(time.perf_counter() - self._began, 1e-9)
+        return self.spent / max(self.seconds, 1e-9)
