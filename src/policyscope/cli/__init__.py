@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from policyscope.cli.diagnose import Diagnose, diagnose_command
+from policyscope.cli.evaluate import Evaluate, evaluate_command
 from policyscope.cli.explain import Explain, explain_command
 from policyscope.cli.export import Export, export_command
 from policyscope.cli.failures import TERMINATED, Told, described
@@ -24,6 +25,7 @@ from policyscope.cli.zoo import Zoo, zoo_command
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "diagnose": (Diagnose, diagnose_command),
+    "evaluate": (Evaluate, evaluate_command),
     "explain": (Explain, explain_command),
     "export": (Export, export_command),
     "play": (Play, play_command),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 INK, GREY, BLUE, ORANGE = "#111827", "#9ca3af", "#0072b2", "#d55e00"
 """Blue and vermilion of Okabe and Ito's palette, which colour-blind people tell apart."""
 _ACROSS = 4
+_RATIOS, _LEAST = ("gain",), 0.02
+"""Measures whose chance is 1 and whose half is as far from it as its double; what is less is drawn at the least."""
 _INCH_A_LINE = 0.22
 
 
@@ -110,6 +112,9 @@ def _order(lines: Sequence[Line]) -> list[str]:
 
 def _panel(axes: Axes, lines: Sequence[Line], methods: Sequence[str], measure: str) -> None:
     told = MEASURES[measure]
+    least = _LEAST if measure in _RATIOS else -math.inf
+    if measure in _RATIOS:
+        axes.set_xscale("log")
     if math.isfinite(told.chance):
         axes.axvline(told.chance, color=GREY, linewidth=0.8, linestyle=(0, (3, 3)))
     for line in lines:
@@ -117,8 +122,9 @@ def _panel(axes: Axes, lines: Sequence[Line], methods: Sequence[str], measure: s
         colour = GREY if line.source in BASELINES else ORANGE if line.best else BLUE
         interval = line.interval
         if math.isfinite(interval.low):
-            axes.plot([interval.low, interval.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
-        axes.plot([interval.mean], [y], "o", color=colour, markersize=4.5)
+            ends = [max(interval.low, least), max(interval.high, least)]
+            axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
+        axes.plot([max(interval.mean, least)], [y], "o", color=colour, markersize=4.5)
     axes.set_yticks(range(len(methods)), [name.replace("_", " ") for name in reversed(methods)], fontsize=8)
     axes.set_ylim(-0.6, len(methods) - 0.4)
     axes.tick_params(axis="x", labelsize=7.5)

@@ -10,25 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from policyscope.evaluation.objects import GAMES, Objects, centres, coverage, objects_of
 
 from policyscope.agents.agent import Agent
+from policyscope.agents.presets import game_name
 from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError
 from policyscope.evaluation.frames import MEASURES, Chunk, measured
 from policyscope.evaluation.magnitude import magnitude
-from policyscope.evaluation.sources import BATCH, Sources
-from policyscope.saliency.columns import map_column
-from policyscope.saliency.perturbation import Regions
-from policyscope.saliency.request import make_request
-from policyscope.saliency.resize import to_size
+from policyscope.evaluation.objects import GAMES, Objects, centres, coverage, objects_of_episode
+from policyscope.evaluation.sources import Sources
 from policyscope.storage import Array, Columns, Specs, check_chunks, open_group, read_count, read_json
 
 FOLDER = "scores.zarr"
 SAMPLED = 64
 """Rows whose scale stands for the episode's, and rows whose perturbation maps say where the agent looks."""
-GUIDED = "guided_backprop"
+BATCH = 64
+"""Rows that go through the network at once."""
 
 Progress = Callable[[int, int], None]
 
@@ -107,7 +104,7 @@ def score_frames(
         "kinds": list(walk.kinds),
         "agent": agent.fingerprint,
         "episode": episode.fingerprint,
-        "panels": {name: vars(panel) for name, panel in sources.panels.items()},
+        "streams": list(sources.streams),
         "perturbation": perturbation,
     }
     fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -149,9 +146,9 @@ class _Walk:
         """What each method shows in full colour: the 95th percentile of some frames' 99.5th percentiles."""
         rows = np.unique(np.linspace(0, len(self._episode) - 1, SAMPLED).round().astype(int))
         found: dict[str, list[float]] = {name: [] for name in self._sources.names}
-        for row in rows:
-            for name, maps in self._sources.maps(slice(int(row), int(row) + 1)).items():
-                found[name].append(float(np.quantile(magnitude(maps), 0.995)))
+        for first in range(0, len(rows), BATCH):
+            for name, maps in self._sources.maps(rows[first : first + BATCH]).items():
+                found[name] += np.quantile(magnitude(maps), 0.995, axis=(1, 2)).tolist()
         return {name: float(np.quantile(values, 0.95)) for name, values in found.items()}
 
     def chunks(self, scales: dict[str, float], start: int) -> Iterator[tuple[slice, dict[str, Array]]]:
@@ -171,7 +168,7 @@ class _Walk:
         # One row more, so that each has the one before it; the first of the episode follows none.
         extra = 1 if rows.start else 0
         wide = slice(rows.start - extra, rows.stop)
-        maps = self._sources.maps(wide)
+        maps = self._sources.maps(np.arange(wide.start, wide.stop))
         follows = ~np.asarray(self._episode.starts[rows], bool)
         follows[:1] &= bool(extra)
         cover, now, then = self._places(rows, wide, extra)
@@ -179,7 +176,7 @@ class _Walk:
         for name in self._sources.names:
             mine = maps[name]
             before = mine[:-1] if extra else np.concatenate([mine[:1], mine[:-1]])
-            guided = maps[GUIDED][extra:] if GUIDED in maps and name != GUIDED else None
+            guide = self._sources.guide(name)
             yield Chunk(
                 mine[extra:],
                 before,
@@ -189,7 +186,7 @@ class _Walk:
                 now,
                 then,
                 self._objects.kind_of if self._objects is not None else np.zeros(0, int),
-                guided,
+                None if guide is None else maps[guide][extra:],
                 perturbed,
             )
 
@@ -208,26 +205,14 @@ class _Walk:
         if not self._every:
             return None
         found = np.zeros((rows.stop - rows.start, *self._sources.size), np.float32)
-        explainer = self._sources.explainer
-        stream = next((panel.stream for panel in self._sources.panels.values()), None)
-        request = make_request(
-            self._agent,
-            self._episode,
-            explainer.layer_names,
-            methods=["noise_saliency"],
-            stream=stream,
-            regions=Regions(),
-        )
-        column = map_column(request.panels, request.panels[0])
-        for row in range(-(-rows.start // self._every) * self._every, rows.stop, self._every):
-            (made,) = explainer.run(request, [slice(row, row + 1)])
-            maps = to_size(torch.from_numpy(np.ascontiguousarray(made[column])), self._sources.size)
-            found[row - rows.start] = maps[0].numpy()
+        drawn = np.arange(-(-rows.start // self._every) * self._every, rows.stop, self._every)
+        if len(drawn):
+            found[drawn - rows.start] = self._sources.perturbed(drawn)
         return found
 
 
 def _objects(episode: Episode) -> Objects | None:
-    game = episode.meta.get("game") or episode.protocol.game
-    if game not in GAMES or episode.ram is None:
-        return None
-    return objects_of(game, np.asarray(episode.ram))
+    """The objects of a game that is known, recorded with its RAM."""
+    game = episode.protocol.game
+    known = game is not None and game_name(game) in GAMES and not episode.protocol.ready
+    return objects_of_episode(episode) if known and episode.ram is not None else None

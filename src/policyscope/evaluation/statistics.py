@@ -41,7 +41,9 @@ class Interval:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]" if self.n else "-"
+        if not self.n:
+            return "-"
+        return f"{self.mean:.3g}" + (f" [{self.low:.3g}, {self.high:.3g}]" if np.isfinite(self.low) else "")
 
     def against(self, value: float = 0.0) -> Verdict:
         """Whether the whole interval lies on one side of a value."""

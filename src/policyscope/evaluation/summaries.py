@@ -8,6 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
+from policyscope.evaluation.badges import Badge
 from policyscope.evaluation.frames import MEASURES
 from policyscope.evaluation.scores import Scores
 from policyscope.evaluation.stability import word
@@ -98,6 +99,38 @@ def long_table(lines: Sequence[Line]) -> Table:
     return Table(
         "evaluation", ("agent", "measure", "method", "kind", "mean", "low", "high", "frames", "best"), rows, _NOTE
     )
+
+
+def overview(lines: Sequence[Line], badges: Mapping[str, Sequence[Badge]]) -> tuple[list[str], list[list[str]]]:
+    """What one wants to know first, a row a method.
+
+    *finds*: kinds of objects that hold more of the map's energy than their area, beyond noise; *stable on*: kinds on
+    which a highlight is seen in most frames.
+
+    Args:
+        lines: Of one agent.
+        badges: Method -> badges.
+
+    Returns:
+        Heads, and rows of as many cells.
+    """
+    heads = ["method", "finds", "stable on", "half area", "flicker", "inverted", "faithful", "weights"]
+    cells = {(line.source, line.measure, line.kind): line for line in lines}
+    rows = []
+    for source in dict.fromkeys([*(line.source for line in lines), *badges]):
+        mine = [line for line in lines if line.source == source and line.kind is not None]
+        finds = [str(line.kind) for line in mine if line.measure == "gain" and line.interval.against(1.0) == "higher"]
+        stable = [
+            str(line.kind)
+            for line in mine
+            if line.measure == "seen" and word(line.interval.mean, line.interval.low, line.interval.high) == "stable"
+        ]
+        single = [cells.get((source, name, None)) for name in ("half_area", "flicker", "inverted")]
+        numbers = ["-" if line is None else f"{line.interval.mean:.2g}" for line in single]
+        answers = {badge.question: badge.answer for badge in badges.get(source, ())}
+        trusted = [answers.get(question, "-") for question in ("faithful", "weights")]
+        rows.append([source, ", ".join(finds) or "-", ", ".join(stable) or "-", *numbers, *trusted])
+    return heads, rows
 
 
 _NOTE = (

@@ -1,0 +1,181 @@
+"""``policyscope evaluate``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.table import Table
+from rich.text import Text
+
+from policyscope.cli.options import AgentOptions, Flag, shown
+from policyscope.cli.terminal import bar, console, counted, note, results
+from policyscope.errors import PolicyscopeError, RunError
+
+if TYPE_CHECKING:
+    from policyscope.agents.agent import Agent
+    from policyscope.episodes.episode import Episode
+    from policyscope.evaluation.runner import Evaluation
+
+STYLES = {"yes": "green", "no": "red", "open": "dim"}
+
+
+@dataclass
+class Evaluate:
+    """Judge maps by numbers: do they show objects, stay stable, matter to the agent, come from its weights?"""
+
+    agents: Annotated[tyro.conf.Positional[tuple[str, ...]], shown("AGENT …")]
+    """Checkpoints' files, folders of training runs, zoo:NAME; several are judged one after the other."""
+    methods: Annotated[tuple[str, ...], shown("NAME …", "the nine of gradients, and three baselines")] = ()
+    """Ours (grad_cam; grad_cam@3 for another convolution), edges, frame_difference, random, captum:CLASS; with
+    spaces or commas."""
+    parts: Annotated[tuple[str, ...], shown("NAME …", "all")] = ()
+    """What is judged, with spaces or commas; frames has recognition, stability, sharpness and inversion."""
+    stream: Annotated[tuple[str, ...], shown("NAME …", "what the agent acts by")] = ()
+    """What is explained: q, value, advantage, policy."""
+    action: Annotated[str | None, shown("ACTION", "taken")] = None
+    """Which action: taken, greedy, contrast, or an index."""
+    lag: Annotated[int, shown("N")] = 0
+    """The input frame that is explained, 0 the newest."""
+    steps: Annotated[int, shown("N")] = 1000
+    """Of each episode."""
+    seeds: Annotated[tuple[int, ...], shown("N …")] = (0,)
+    """An episode each."""
+    episode: Annotated[Path | None, shown("RUN", "play one")] = None
+    """Judge on the episode of a run folder, which the agent has played."""
+    sampled: Annotated[int, shown("N")] = 96
+    """States of each episode for laborious measures."""
+    games: Annotated[int, shown("N")] = 8
+    """Played where an agent has to act with something hidden."""
+    game: Annotated[str | None, shown("GAME", "what the file or its folders tell")] = None
+    """The Atari game."""
+    protocol: Annotated[str | None, shown("NAME|FILE.json", "what the file's format implies")] = None
+    """How the screen becomes an observation."""
+    policy: Annotated[str | None, shown("POLICY", "the agent's own way")] = None
+    """How it acts: greedy, sample, or epsilon=0.01."""
+    device: Annotated[str, shown("DEVICE")] = "cpu"
+    """Where the network runs."""
+    out: Annotated[Path | None, shown("FOLDER", "runs/evaluate-AGENT")] = None
+    """A run each in it, or the run itself where there is but one; called again, it goes on where it was stopped."""
+    debug: Flag = False
+    """Show the traceback of an error."""
+
+
+def evaluate_command(options: Evaluate) -> None:
+    """Plays, judges, and says where the tables and figures are.
+
+    Raises:
+        PolicyscopeError: No agent is named, or several for one recorded episode.
+    """
+    from policyscope.evaluation.runner import NAMES, together
+
+    if not options.agents:
+        raise PolicyscopeError("name an agent to evaluate: policyscope evaluate zoo:breakout-dddqn")
+    if options.episode is not None and (len(options.agents) > 1 or len(options.seeds) > 1):
+        raise PolicyscopeError("--episode is one agent's: evaluate it by itself, with one seed")
+    parts = _words(options.parts)
+    unknown = [name for name in parts if name not in NAMES]
+    if unknown:
+        raise PolicyscopeError(f"no part {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    out = options.out or Path("runs") / "evaluate-{}".format("-".join(map(_plain, options.agents))[:60])
+    single = len(options.agents) == 1 and len(options.seeds) == 1
+    done: list[Evaluation] = []
+    for source in options.agents:
+        agent = AgentOptions(
+            source, options.game, options.protocol, policy=options.policy, device=options.device
+        ).load()
+        for seed in options.seeds:
+            folder = out if single else out / _plain(source) / f"seed-{seed}"
+            done.append(_evaluated(options, agent, source, seed, folder, parts or NAMES))
+    for evaluation in done:
+        _show(evaluation)
+    if not single:
+        together(out, done)
+    console.print(Text(f"tables and figures: {out.resolve()}", style="bold"))
+    if single:
+        console.print(Text(f"look at it: policyscope view {out}"))
+
+
+def _evaluated(
+    options: Evaluate, agent: Agent, source: str, seed: int, folder: Path, parts: Sequence[str]
+) -> Evaluation:
+    from policyscope.evaluation.runner import evaluate
+    from policyscope.evaluation.sources import DEFAULT
+
+    episode = _episode(options, agent, seed, folder)
+    with ExitStack() as stack:
+
+        def began(part: str) -> object:
+            stack.close()
+            advance = stack.enter_context(bar(part, 1))
+            return lambda done, of: advance(done, of, part)
+
+        return evaluate(
+            agent,
+            episode,
+            _words(options.methods) or DEFAULT,
+            out=folder,
+            parts=parts,
+            streams=_words(options.stream),
+            action=options.action,
+            lag=options.lag,
+            seed=seed,
+            sampled=options.sampled,
+            games=options.games,
+            name=source,
+            began=began,  # type: ignore[arg-type]
+        )
+
+
+def _episode(options: Evaluate, agent: Agent, seed: int, folder: Path) -> Episode:
+    """The episode of a run that is named, of this one where it was begun, or a new one, which the run keeps."""
+    from policyscope.episodes.episode import Episode
+    from policyscope.episodes.play import play
+
+    there = options.episode or (folder if (folder / "episode.zarr" / "meta.json").exists() else None)
+    if there is None:
+        return play(agent, options.steps, seed, out=folder, progress=console.is_terminal)
+    if not there.is_dir():
+        raise RunError(f"no folder {there}; name one that policyscope play or explain wrote")
+    episode = Episode.open(there)
+    played = episode.meta.get("agent")
+    if isinstance(played, dict) and played.get("fingerprint") not in (None, agent.fingerprint):
+        if options.episode is None:
+            raise RunError(f"{folder} holds another agent's run: choose another --out")
+        note(f"{there} was played by an agent with other weights ({played.get('source')})")
+    if options.episode is None and len(episode) < options.steps and not episode.meta.get("complete", True):
+        raise RunError(
+            f"{folder} holds an episode that was stopped: choose another --out, or take it as --episode {folder}"
+        )
+    return episode
+
+
+def _show(evaluation: Evaluation) -> None:
+    """What one wants to know first: a line a method."""
+    table = Table(title=f"{evaluation.name}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    heads, rows = evaluation.overview()
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    screen = results()
+    screen.print(table)
+    for part, outcome in evaluation.outcomes.items():
+        for text in outcome.notes:
+            screen.print(Text(f"{part}: {text}", style="dim"))
+    screen.print(Text(f"{counted(len(evaluation.tables), 'table')} in {evaluation.out / 'tables'}", style="dim"))
+    screen.print()
+
+
+def _words(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part for word in values for part in word.split(",") if part)
+
+
+def _plain(source: str) -> str:
+    """An agent's name as a folder's."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", source.removeprefix("zoo:")).strip("-")
