@@ -179,8 +179,10 @@ def test_findings_go_to_all_places(unmasked):
 
 def test_a_resumed_log_drops_the_lines_that_are_made_again(unmasked, tmp_path):
     shutil.copytree(unmasked[-1], tmp_path / "run")
-    Watcher(log=tmp_path / "run", step=1_000)
+    resumed = Watcher(log=tmp_path / "run", step=1_000)
     assert [line["step"] for line in read_lines(tmp_path / "run")] == [500, 1_000]
+    resumed.close()
+    assert [one["rule"] for one in read_findings(tmp_path / "run")] == ["ends-not-masked"]  # found before
 
 
 def test_what_follows_from_something_found_is_not_told_too():

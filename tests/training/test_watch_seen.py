@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from policyscope.errors import PolicyscopeError
 from policyscope.training.watch import Watcher, budget
 from policyscope.training.watch.activation import last_function
 from policyscope.training.watch.budget import Budget
@@ -107,6 +108,41 @@ def test_stretches_of_draws_add_up_to_those_of_the_whole():
     assert (many.table == all_of_it.table).all()
     assert many.agreeing == (q.argmax(axis=2) == actions).sum()
     assert many.chance.deviations == pytest.approx(all_of_it.chance.deviations)
+
+
+# -- what was told wrongly --
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"rewards": "halved"}, "say one of sign, clip, none, unknown"),
+        ({"budget": 2}, "a share of the training's time"),
+        ({"every": -1}, "at least 1, or 0"),
+    ],
+)
+def test_options_that_are_none_say_what_they_may_be(made, said):
+    with pytest.raises(PolicyscopeError, match=said):
+        Watcher(**made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"terminated": np.zeros(3, bool)}, "terminated is of 3 games, but rewards of 4"),
+        ({"q": np.zeros((3, 2))}, r"q has the shape \(3, 2\), but there are 4 games; give \(4, actions\)"),
+        ({"observations": np.zeros((4, 7), np.float32), "actions": np.zeros(4, int)}, r"Tell acted\(\) the outputs"),
+    ],
+)
+def test_what_does_not_fit_says_what_would(changes, said):
+    watcher = Watcher(nn.Linear(3, 2))
+    with pytest.raises(PolicyscopeError, match=said):
+        watcher.acted(0, **({"actions": np.zeros(4, int), "rewards": np.zeros(4)} | changes))
+
+
+def test_a_batch_that_is_none_is_refused():
+    with pytest.raises(PolicyscopeError, match="of one batch"):
+        Watcher().learnt(ends=np.ones(4), rewards=np.zeros(4), targets=np.zeros(3))
 
 
 # -- ends that nobody could have learnt from yet --

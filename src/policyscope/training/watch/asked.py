@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from policyscope.agents.agent import Streams
 from policyscope.agents.custom import Guess
+from policyscope.errors import PolicyscopeError
 from policyscope.saliency.record import evaluating
 from policyscope.storage import Array
 from policyscope.training.watch.activation import Activation, last_function
@@ -45,7 +46,11 @@ class Asked:
         self.activation: Activation | None = None
 
     def __call__(self, observations: Any, games: int, budget: Budget) -> dict[str, Array]:
-        """The streams of observations, or nothing where there is no network, no picture or no room in the budget."""
+        """The streams of observations, or nothing where there is no network, no picture or no room in the budget.
+
+        Raises:
+            PolicyscopeError: The network does not take them.
+        """
         network = self._network
         if network is None or observations is None or isinstance(observations, Mapping):
             return {}
@@ -53,11 +58,18 @@ class Asked:
             return {}
         with budget.counted("forward"):
             seen = torch.as_tensor(observations, device=next(network.parameters()).device)
+            seen = seen.float() if seen.dtype == torch.float64 else seen  # what environments of floats give
             first, self._answered = not self._answered, True
-            with evaluating(network), torch.inference_mode(False), torch.set_grad_enabled(first):
-                made = self._forward(network, seen) if self._forward is not None else network(seen)
-                streams = self._read(made)
+            try:
+                with evaluating(network), torch.inference_mode(False), torch.set_grad_enabled(first):
+                    made = self._forward(network, seen) if self._forward is not None else network(seen)
+                    streams = self._read(made)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise PolicyscopeError(
+                    f"the network cannot be asked for its outputs of observations {tuple(seen.shape)}, {seen.dtype}: "
+                    f"{error}. Tell acted() the outputs (q= or policy=), or the Watcher how it is called (forward=)"
+                ) from error
             if first and "q" in streams:
                 self.activation = last_function(streams["q"])
             known = ((name, streams.get(name)) for name in ("q", "policy", "value"))
-            return {name: outputs_of(v, games, name == "value") for name, v in known if v is not None}
+            return {name: outputs_of(name, v, games) for name, v in known if v is not None}

@@ -29,7 +29,7 @@ class Budget:
             share: Of the time from now on.
             credit: Seconds up front.
         """
-        self.share, self.credit, self.spent = share, credit, 0.0
+        self.share, self.credit, self.spent = share, credit if share else 0.0, 0.0
         self._began = time.perf_counter()
         self._costs: dict[str, float] = {}
         self._sums: dict[str, float] = {}
@@ -57,7 +57,8 @@ class Budget:
         finally:
             took = time.perf_counter() - begun
             self.spent += took
-            self._costs[what] = (self._costs.get(what, took) + took) / 2
+            before = self._costs.get(what, took)
+            self._costs[what] = min(took, 2 * before)  # one that waited for a disk is no reason to put off the next
             self._sums[what] = self._sums.get(what, 0.0) + took
 
     @property

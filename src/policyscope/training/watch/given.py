@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from policyscope.errors import PolicyscopeError
 from policyscope.storage import Array
 
 
@@ -26,6 +27,18 @@ def rows_of(values: Any, kind: type = float) -> Array:
     return numpy_of(values).astype(kind, copy=False).reshape(-1)
 
 
+def each_of(name: str, values: Any, games: int) -> Array:
+    """(N,) bool, one for each game.
+
+    Raises:
+        PolicyscopeError: They are not as many.
+    """
+    found = rows_of(values, bool)
+    if len(found) != games:
+        raise PolicyscopeError(f"{name} is of {len(found)} games, but rewards of {games}; give one for each game")
+    return found
+
+
 def choices_of(actions: Any, games: int) -> Array | None:
     """(N,) integers, or None where actions are no single choice."""
     values = numpy_of(actions)
@@ -41,7 +54,17 @@ def pictures_of(observations: Any, games: int) -> Array | None:
     return values if len(values) == games and values.ndim > 2 else None
 
 
-def outputs_of(values: Any, games: int, single: bool = False) -> Array:
-    """(N, A), or (N,) of a ``single`` column."""
-    found = numpy_of(values).reshape(games, -1)
-    return found[:, 0] if single else found
+def outputs_of(name: str, values: Any, games: int) -> Array:
+    """(N, A); of ``value`` (N,).
+
+    Raises:
+        PolicyscopeError: There is no row for each game.
+    """
+    found = numpy_of(values)
+    if found.size % games or (found.ndim > 1 and len(found) != games):
+        raise PolicyscopeError(
+            f"{name} has the shape {found.shape}, but there are {games} games; give ({games}, "
+            + ("1)" if name == "value" else "actions)")
+        )
+    found = found.reshape(games, -1)
+    return found[:, 0] if name == "value" else found

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policyscope.errors import PolicyscopeError
 from policyscope.training.watch.activation import Activation
 
 EXACT = 1e-3
@@ -125,7 +126,7 @@ def pull_of(loss: Tensor, outputs: Tensor, actions: Tensor, stream: str) -> Pull
     """Where the loss pulls: its gradient at the outputs, which goes back through the loss alone.
 
     Args:
-        loss: A scalar, before ``backward``.
+        loss: A scalar, or one for each state, before ``backward``.
         outputs: (B, A), or (B, A, atoms); what the loss was computed from, with its graph.
         actions: (B,) that were taken.
         stream: What the outputs are.
@@ -136,7 +137,7 @@ def pull_of(loss: Tensor, outputs: Tensor, actions: Tensor, stream: str) -> Pull
     fits = outputs.ndim in (2, 3) and len(outputs) == len(actions) and outputs.shape[1] > 1
     if not (fits and loss.requires_grad and outputs.requires_grad):
         return None
-    (gradient,) = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
+    (gradient,) = torch.autograd.grad(loss.mean(), outputs, retain_graph=True, allow_unused=True)
     if gradient is None:
         return None
     sizes = gradient.detach().abs().float()
@@ -164,12 +165,23 @@ def goals_of(ends: Any, rewards: Any = None, targets: Any = None) -> Goals:
         ends: (B,), true where the return ended.
         rewards: (B,), of one step, or summed over n.
         targets: (B,), what the values are to be.
+
+    Raises:
+        PolicyscopeError: They are not of one batch.
     """
     ended = _plain(ends) > 0.5
-    if rewards is None or targets is None or not ended.any():
+    if rewards is None or targets is None:
         return Goals(ended.size, int(ended.sum()), 0, 0.0)
-    alone = _plain(rewards)[ended]
-    excess = np.abs(_plain(targets)[ended] - alone)
+    gained, aimed = _plain(rewards), _plain(targets)
+    if not ended.size == gained.size == aimed.size:
+        raise PolicyscopeError(
+            f"learnt() was told {ended.size} ends, {gained.size} rewards and {aimed.size} targets; give those of one "
+            "batch, (B,) each"
+        )
+    if not ended.any():
+        return Goals(ended.size, 0, 0, 0.0)
+    alone = gained[ended]
+    excess = np.abs(aimed[ended] - alone)
     wrong = excess > EXACT * np.maximum(1.0, np.abs(alone))
     return Goals(ended.size, int(ended.sum()), int(wrong.sum()), float(excess.mean()))
 

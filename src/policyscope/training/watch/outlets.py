@@ -16,7 +16,10 @@ LINES, FINDINGS = "watch.jsonl", "findings.json"
 
 
 class Lines:
-    """A folder: ``watch.jsonl`` grows by a line each time, ``findings.json`` is replaced with what was found."""
+    """A folder: ``watch.jsonl`` grows by a line each time, ``findings.json`` is replaced when something new was found.
+
+    Replacing a file may wait for the disk, which costs more than a round of the rules.
+    """
 
     def __init__(self, folder: Path, from_step: int = 0) -> None:
         """Opens a folder; lines of steps that are about to be made again are dropped.
@@ -30,8 +33,8 @@ class Lines:
             folder.mkdir(parents=True, exist_ok=True)
             kept = [line for line in read_lines(folder) if line["step"] <= from_step] if from_step else []
             (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            if not from_step:
-                (folder / FINDINGS).unlink(missing_ok=True)
+            self._earlier = [one for one in read_findings(folder) if one.get("first", 0) <= from_step and from_step]
+            write_json(folder / FINDINGS, self._earlier)
 
     def write(
         self, step: int, scalars: Mapping[str, float], fresh: Sequence[Detected], known: Sequence[Detected]
@@ -40,10 +43,21 @@ class Lines:
         line: dict[str, Any] = {"step": step, **{k: v for k, v in scalars.items() if math.isfinite(v)}}
         if fresh:
             line["found"] = [one.to_dict() for one in fresh]
+        with disk_errors(self.folder), (self.folder / LINES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if fresh:
+            self.close(known)
+
+    def close(self, known: Sequence[Detected]) -> None:
+        """Replaces the findings, with the steps at which they were last seen; those of before a resumption stay."""
+        now = [one.to_dict() for one in known]
+        again = {_name(one) for one in now}
         with disk_errors(self.folder):
-            with (self.folder / LINES).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            write_json(self.folder / FINDINGS, [one.to_dict() for one in known])
+            write_json(self.folder / FINDINGS, now + [one for one in self._earlier if _name(one) not in again])
+
+
+def _name(one: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(one.get(key)) for key in ("rule", "where", "severity"))
 
 
 class Board:

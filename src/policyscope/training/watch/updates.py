@@ -111,7 +111,7 @@ class Updates:
         return Lesson(
             self.count,
             step,
-            loss=None if loss is None else float(torch.as_tensor(loss).detach()),
+            loss=None if loss is None else float(torch.as_tensor(loss).detach().float().mean()),
             finite=weights is None or weights.finite(),
             pull=pull,
             goals=None if ends is None else goals_of(ends, rewards, targets),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -17,9 +17,9 @@ from policyscope.training.watch.asked import Asked
 from policyscope.training.watch.budget import Budget
 from policyscope.training.watch.detected import Detected
 from policyscope.training.watch.experience import Experience
-from policyscope.training.watch.given import choices_of, outputs_of, pictures_of, rows_of
+from policyscope.training.watch.given import choices_of, each_of, outputs_of, pictures_of, rows_of
 from policyscope.training.watch.lessons import Lesson, Weights
-from policyscope.training.watch.outlets import Outlet, outlet
+from policyscope.training.watch.outlets import Lines, Outlet, outlet
 from policyscope.training.watch.rules import FOLLOWS, RULES
 from policyscope.training.watch.scalars import scalars_of
 from policyscope.training.watch.told import Clipping, Settings, Told
@@ -81,6 +81,10 @@ class Watcher:
     ) -> None:
         if every < 0:
             raise PolicyscopeError(f"every is {every}; it must be at least 1, or 0 to watch nothing")
+        if rewards not in get_args(Clipping):
+            raise PolicyscopeError(f"rewards is {rewards!r}; say one of {', '.join(get_args(Clipping))}")
+        if not 0 <= budget <= 1:
+            raise PolicyscopeError(f"budget is {budget}; it is a share of the training's time, such as 0.02")
         noisy = network is not None and any("noisy" in type(m).__name__.lower() for m in network.modules())
         self.settings = Settings(
             steps, gamma, rewards, target_every, target_mixed, "own" if noisy else exploration, lives
@@ -141,19 +145,19 @@ class Watcher:
                 observations = observations[None]  # of one game, without a row for it
             reward = rows_of(rewards)
             games = len(reward)
-            ends = rows_of(terminated, bool)
-            cut = ends if truncated is None else ends | rows_of(truncated, bool)
+            ends = each_of("terminated", terminated, games) if np.ndim(terminated) else np.full(games, bool(terminated))
+            cut = ends if truncated is None else ends | each_of("truncated", truncated, games)
             chosen = None if actions is None else choices_of(actions, games)
             seen = None if observations is None else pictures_of(observations, games)
             told = {"q": q, "policy": policy, "value": value}
-            outputs = {name: outputs_of(v, games, name == "value") for name, v in told.items() if v is not None}
+            outputs = {name: outputs_of(name, v, games) for name, v in told.items() if v is not None}
             unsaid = chosen is not None and q is None and policy is None
             self._partly = self._partly or (chosen is not None and not unsaid)
             self._whole = self._whole and not (unsaid and self._partly)
         if unsaid and not self._partly:
             outputs |= self._asked(observations, games, self.budget)
         with self.budget.counted("acted"):
-            overs = cut if over is None else rows_of(over, bool)
+            overs = cut if over is None else each_of("over", over, games)
             self._experience.add(
                 step, reward, ends, overs, actions=chosen, epsilon=epsilon, observations=seen, **outputs
             )
@@ -200,9 +204,12 @@ class Watcher:
         self._probe.append((step, dict(scalars)))
 
     def close(self) -> None:
-        """Asks the rules a last time, if there is anything new."""
+        """Asks the rules a last time, if there is anything new, and writes what was found."""
         if self.step != self._checked:
             self.check()
+        for place in self._outlets:
+            if isinstance(place, Lines):
+                place.close(self.found)
 
     def failed(self) -> None:
         """Tells that the loss or the weights are no numbers any more; the rules are asked at once."""
