@@ -116,23 +116,43 @@ def interval(hits: int, of: int) -> tuple[float, float]:
         return 0.0, 1.0
     z, p = 1.96, hits / of
     middle, half = p + z * z / (2 * of), z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
-    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
+    return max(middle - half, 0.0) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
+
+
+def _hits(rows: list[dict[str, Any]]) -> int:
+    return sum(r["detected"] == "yes" for r in rows)
+
+
+def _half(rows: list[dict[str, Any]]) -> str:
+    """The step by which half of what was found was."""
+    steps = sorted(int(r["step"]) for r in rows if r["step"] != "")
+    return f"{steps[(len(steps) - 1) // 2]:,}" if steps else "-"
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
     """The table, and what it comes to, in Markdown."""
-    lines = ["| kind | fault | part | found | at step | other findings |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "# Faults of trainings, and what the watcher says",
+        "",
+        "Made by `python training/watch_faults.py --table`;",
+    ]
+    lines += ["what it is about is in [watch.md](watch.md).", ""]
+    lines += ["| kind | fault | part | found | at step | other findings |", "| --- | --- | --- | --- | --- | --- |"]
     for one in sorted((r for r in rows if r["detected"]), key=lambda r: (r["kind"], r["name"])):
         found = one["severity"] or "**no**"
-        lines.append(f"| {one['kind']} | `{one['name']}` | {one['part']} | {found} | {one['step']} | {one['others']} |")
+        step = f"{one['step']:,}" if one["step"] != "" else ""
+        lines.append(f"| {one['kind']} | `{one['name']}` | {one['part']} | {found} | {step} | {one['others']} |")
+    lines += ["", "| kind | found | of those held out | half of those found by step |", "| --- | --- | --- | --- |"]
+    for kind in RULES:
+        mine = [r for r in rows if r["kind"] == kind]
+        aside = [r for r in mine if r["part"] == "held-out"]
+        lines.append(f"| {kind} | {_hits(mine)} of {len(mine)} | {_hits(aside)} of {len(aside)} | {_half(mine)} |")
     lines.append("")
     for part in ("setting", "held-out"):
         mine = [r for r in rows if r["part"] == part]
-        hits = sum(r["detected"] == "yes" for r in mine)
-        low, high = interval(hits, len(mine))
-        steps = sorted(r["step"] for r in mine if r["step"] != "")
-        middle = steps[len(steps) // 2] if steps else "-"
-        lines.append(f"- {part}: {hits} of {len(mine)} found ({low:.0%} to {high:.0%}), half of them by step {middle}")
+        hits, of = _hits(mine), len(mine)
+        low, high = interval(hits, of)
+        lines.append(f"- {part}: {hits} of {of} found ({low:.0%} to {high:.0%}), half of them by step {_half(mine)}")
     healthy = [r for r in rows if r["part"].startswith("healthy")]
     for severity in ("grave", "warning"):
         alarmed = [r["name"] for r in healthy if f":{severity}@" in r["others"]]
