@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -67,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 args=words,
             )
             next(run for made, run in COMMANDS.values() if isinstance(options, made))(options)
+    except BrokenPipeError:
+        # Whoever read stdout has seen enough; Python flushes it once more as it ends, into a pipe that is closed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         # The parser's own way to end, and a command's that has said why.
         if isinstance(error, Told) or (isinstance(error, SystemExit) and error.code != TERMINATED):

@@ -50,11 +50,14 @@ def badges_of(outcomes: Mapping[str, Outcome]) -> dict[str, list[Badge]]:
     return found
 
 
-def write_badges(run: Path, badges: Mapping[str, list[Badge]]) -> None:
-    """Puts badges into a run, as a list of objects a method.
+def write_badges(run: Path, badges: Mapping[str, list[Badge]], stream: str, action: str | int | None) -> None:
+    """Puts badges into a run: what was explained, and a list of objects a method.
 
     Args:
         run: The folder.
         badges: Method -> badges.
+        stream: That was explained.
+        action: Of it; None for the one taken.
     """
-    write_json(run / FILE, {method: [asdict(badge) for badge in mine] for method, mine in badges.items()})
+    methods = {method: [asdict(badge) for badge in mine] for method, mine in badges.items()}
+    write_json(run / FILE, {"stream": stream, "action": str(action or "taken"), "methods": methods})

@@ -114,18 +114,18 @@ def evaluate(
             found = PARTS[part](mine)
             save(folder, part, found, subject.fingerprint)
         outcomes[part] = found
-    return finished(name or agent.source, folder, scores, outcomes)
+    return _finished(name or agent.source, folder, scores, outcomes, subject.sources.streams[0], action)
 
 
-def finished(name: str, out: Path, scores: Scores | None, outcomes: Mapping[str, Outcome]) -> Evaluation:
-    """Tables and figures of what was found, written into the run.
-
-    Args:
-        name: Of the agent.
-        out: Run folder.
-        scores: Of each frame.
-        outcomes: Of the parts.
-    """
+def _finished(
+    name: str,
+    out: Path,
+    scores: Scores | None,
+    outcomes: Mapping[str, Outcome],
+    stream: str,
+    action: str | int | None,
+) -> Evaluation:
+    """Tables, figures and badges of what was found, written into the run."""
     lines = tuple(lines_of(name, [scores])) if scores is not None else ()
     tables = (*tables_of(lines), *(table for found in outcomes.values() for table in found.tables))
     write_tables(out, (*tables, *([long_table(lines)] if lines else [])))
@@ -135,7 +135,7 @@ def finished(name: str, out: Path, scores: Scores | None, outcomes: Mapping[str,
     draw_of_maps(out, "evaluation-maps", lines, sharp, f"maps of {name}")
     made = Evaluation(name, out, scores, outcomes, lines, tables)
     if made.badges:
-        write_badges(out, made.badges)
+        write_badges(out, made.badges, stream, action)
     return made
 
 

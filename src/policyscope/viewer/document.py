@@ -17,7 +17,7 @@ from policyscope.rendering.normalise import EpisodeStatistics, frame_statistics
 from policyscope.rendering.palettes import PALETTES
 from policyscope.rendering.sources import Pictures
 from policyscope.saliency.maps import Maps, Panel
-from policyscope.saliency.request import SELECTIONS
+from policyscope.saliency.request import INPUT_SHAPED, LAYERED, SELECTIONS
 from policyscope.saliency.resize import to_size
 from policyscope.storage import Array
 from policyscope.viewer.bundle import bundle
@@ -26,7 +26,7 @@ from policyscope.viewer.extras import Extras
 from policyscope.viewer.inputs import Inputs
 from policyscope.viewer.markers import markers
 from policyscope.viewer.panels import key_of, methods, panel_of, told
-from policyscope.viewer.series import columns
+from policyscope.viewer.series import Column, columns
 
 FORMAT = 1
 WINDOW = 32
@@ -48,7 +48,8 @@ class Document:
         compute: Explains what is not stored.
         agents: Names of those who explain beside the one who played: ``b``.
         layers: Convolutions that a panel can be of; by default those of the maps.
-        extras: Findings, tables, figures and notes.
+        extras: Findings, tables, figures, notes and badges.
+        scores: What an evaluation measured of each step.
         window: Rows of a bundle.
         levels: Of each sign of a map's values.
     """
@@ -59,6 +60,7 @@ class Document:
     agents: Mapping[str, str] = field(default_factory=dict)
     layers: Sequence[str] | None = None
     extras: Extras = field(default_factory=Extras)
+    scores: Sequence[Column] = ()
     window: int = WINDOW
     levels: int = LEVELS
 
@@ -111,7 +113,7 @@ class Document:
             "selections": list(SELECTIONS),
             "agents": [{"id": key, "label": label} for key, label in {"": agent_of(episode), **self.agents}.items()],
             "panels": [told(panel) for panel in stored],
-            "first": first_panels(stored),
+            "first": first_panels(stored or self._computable()),
             "palettes": {
                 name: {"positive": palette.positive, "negative": palette.negative, "reach": palette.reach}
                 for name, palette in PALETTES.items()
@@ -121,7 +123,22 @@ class Document:
             "findings": list(self.extras.findings),
             "tables": list(self.extras.tables),
             "figures": list(self.extras.figures),
+            "badges": dict(self.extras.badges),
         }
+
+    def _computable(self) -> tuple[Panel, ...]:
+        """What is shown at first of a run that nobody has explained yet, if it can be explained on request."""
+        acting = next((name for name in ("q", "policy") if name in self.episode.streams), None)
+        actions = self.episode.actions
+        if self.compute is None or acting is None or actions is None or actions.ndim > 1:
+            return ()
+        layer = next(iter(self.layers or ()), None)
+        lag = 0 if self.inputs.lags > 1 else None
+        known = [name for name in _FIRST if layer is not None or name not in LAYERED]
+        return tuple(
+            Panel(name, acting, "taken", layer if name in LAYERED else None, lag if name in INPUT_SHAPED else None)
+            for name in known
+        )
 
     def bundle(self, key: str) -> bytes:
         """The bytes of ``series``, ``screens/W``, ``inputs/W`` or ``maps/PANEL/W``.
@@ -132,7 +149,7 @@ class Document:
         """
         kind, _, rest = key.partition("/")
         if key == "series":
-            found = columns(self.episode, self.maps)
+            found = [*columns(self.episode, self.maps), *self.scores]
             return packed_series([(c.name, c.group) for c in found], np.stack([c.values for c in found]), 0)
         name, _, number = rest.rpartition("/")
         if number.isascii() and number.isdigit() and int(number) * self.window < len(self):

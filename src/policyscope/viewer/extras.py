@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from policyscope.diagnosis.writing import FIGURES, FINDINGS
 from policyscope.errors import RunError
+from policyscope.evaluation.badges import FILE as BADGES
 from policyscope.storage import read_json, write_json
 
 NOTES, TABLES = "notes.json", "tables"
@@ -27,16 +28,19 @@ class Extras:
         tables: ``title``, ``columns`` and ``rows``.
         figures: ``title`` and ``png`` (base64).
         notes: ``step`` and ``text``.
+        badges: ``stream`` and ``action`` that were evaluated, and ``methods``: name -> a list of ``question``,
+            ``answer`` and ``text``; empty where nothing was.
     """
 
     findings: Sequence[Mapping[str, Any]] = ()
     tables: Sequence[Mapping[str, Any]] = ()
     figures: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[Mapping[str, Any]] = ()
+    badges: Mapping[str, Any] = field(default_factory=dict)
 
 
 def extras_of(run: Path) -> Extras:
-    """Reads ``findings.json``, ``tables/*.json``, ``figures/*.png`` and ``notes.json`` of a run folder.
+    """Reads ``findings.json``, ``tables/*.json``, ``figures/*.png``, ``notes.json`` and ``badges.json`` of a run.
 
     Raises:
         RunError: One of them is not what it should be.
@@ -47,7 +51,7 @@ def extras_of(run: Path) -> Extras:
         for path in sorted((run / FIGURES).glob("*.png"))
         if path.stat().st_size <= _LARGEST_FIGURE
     ]
-    return Extras(_listed(run / FINDINGS), tables, figures, read_notes(run))
+    return Extras(_listed(run / FINDINGS), tables, figures, read_notes(run), _badges(run / BADGES))
 
 
 def read_notes(run: Path) -> list[dict[str, Any]]:
@@ -85,6 +89,21 @@ def checked_notes(notes: Any, where: str) -> list[dict[str, Any]]:
     return sorted(plain, key=lambda note: int(note["step"]))
 
 
+def _badges(path: Path) -> dict[str, Any]:
+    """What may be trusted of which method, with nothing in it but text."""
+    if not path.exists():
+        return {}
+    told = read_json(path)
+    try:
+        methods = {
+            str(method): [{name: str(badge[name]) for name in ("question", "answer", "text")} for badge in badges]
+            for method, badges in told["methods"].items()
+        }
+        return {"stream": str(told["stream"]), "action": str(told["action"]), "methods": methods}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path} is damaged: evaluate the run again") from error
+
+
 def _listed(path: Path) -> list[Any]:
     value = read_json(path) if path.exists() else []
     if not isinstance(value, list):
@@ -96,4 +115,9 @@ def _checked_table(path: Path) -> dict[str, Any]:
     value = read_json(path)
     if not isinstance(value, dict) or not isinstance(value.get("columns"), list):
         raise RunError(f"{path} is no table: title, columns and rows are wanted")
-    return {"title": str(value.get("title", path.stem)), "columns": value["columns"], "rows": value.get("rows", [])}
+    return {
+        "title": str(value.get("title", path.stem)),
+        "columns": value["columns"],
+        "rows": value.get("rows", []),
+        "note": str(value.get("note", "")),
+    }

@@ -18,6 +18,7 @@ from policyscope.storage import Array
 from policyscope.viewer.computing import Computing
 from policyscope.viewer.document import WINDOW, Document
 from policyscope.viewer.extras import NOTES, checked_notes, extras_of, read_notes, write_notes
+from policyscope.viewer.judged import score_columns
 from policyscope.viewer.panels import panel_of
 from policyscope.viewer.questions import Edit, answer, inside, region_of, share_of
 
@@ -84,7 +85,8 @@ class RunSession:
         self._told = told
         compute = partial(self._computing.maps, episode) if self._computing else None
         layers = self._computing.layers() if self._computing else None
-        self._document = Document(episode, maps, compute, names_of(agents), layers, extras_of(folder))
+        scores = score_columns(folder, len(episode))
+        self._document = Document(episode, maps, compute, names_of(agents), layers, extras_of(folder), scores)
         # Read once here: what is read lazily is not to be read by two threads at the same time.
         self._manifest = self._document.manifest()
         self.title = str(self._manifest["title"])

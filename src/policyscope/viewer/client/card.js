@@ -21,6 +21,7 @@ export class Card {
     this.more = el("button", { class: "icon", "aria-label": "panel menu", title: "Move, enlarge, compare, remove", onclick: () => this.menu() }, "⋯");
     this.handle = el("span", { class: "handle", draggable: "true", title: "Drag to move this panel", "aria-hidden": "true" }, "⠿");
     this.badge = el("span", { class: "badge" });
+    this.trust = el("div", { class: "trust", hidden: true });
     this.canvas = el("canvas", { class: "picture", role: "img", tabindex: "0" });
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.plate = el("div", { class: "plate", hidden: true });
@@ -32,6 +33,7 @@ export class Card {
     this.root = el("article", { class: "panel", onpointerdown: () => this.view.state.set({ selected: this.index }) },
       el("header", {}, this.handle, method, this.badge, this.more),
       el("div", { class: "fields" }, ...Object.values(others)),
+      this.trust,
       el("div", { class: "stage" }, this.canvas, this.plate),
       el("footer", {}, this.low, this.bar, this.high, this.told),
       this.popup);
@@ -106,6 +108,9 @@ export class Card {
     const own = ["norm", "gain", "opacity", "palette"].some((name) => name in panel);
     this.badge.textContent = panel.track !== undefined ? this.view.live?.called(panel.track) ?? "" : panel.minus ? `minus ${names.title(panel.minus)}` : own ? "own look" : "";
     this.badge.title = this.badge.textContent;
+    const trusted = names.trusted(panel.key);
+    this.trust.hidden = !trusted.length || Boolean(panel.minus);
+    this.trust.replaceChildren(...trusted.map(({ answer, words, text }) => el("span", { class: `chip ${answer}`, title: text }, words)));
     this.canvas.setAttribute("aria-label", `${names.title(panel.key)}, ${names.detail(panel.key)}`);
     this.canvas.title = names.meaning(panel.key);
     const map = isMap(panel.key);

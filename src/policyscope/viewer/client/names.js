@@ -17,6 +17,11 @@ export function isMap(key) {
 
 const SELECTIONS = { taken: "action taken", greedy: "best action", sum: "sum of all", contrast: "taken against the rest", all: "all of it" };
 
+const TRUST = {
+  faithful: { yes: "✓ faithful", no: "✗ not faithful", open: "? faithful" },
+  weights: { yes: "✓ from the weights", no: "✗ not from the weights", open: "? from the weights" },
+};
+
 export class Names {
   constructor(manifest) {
     this.manifest = manifest;
@@ -47,6 +52,15 @@ export class Names {
     if (method === "screen") return "The game as a player sees it.";
     if (method === "input") return "The frames that the decision was made from, as the network gets them.";
     return this.methods.get(method)?.meaning ?? "";
+  }
+
+  // What an evaluation says of a panel that explains what was evaluated.
+  trusted(key) {
+    const { badges, layers } = this.manifest;
+    const { method, stream, action, layer, lag, agent } = parts(key);
+    if (!badges?.methods || agent || stream !== badges.stream || action !== badges.action) return [];
+    if ((lag && lag !== "0") || (layer && layer !== layers[0])) return [];
+    return (badges.methods[method] ?? []).map((badge) => ({ ...badge, words: TRUST[badge.question]?.[badge.answer] ?? badge.question }));
   }
 
   action(text) {

@@ -81,9 +81,19 @@ export class Timeline {
     if (groups.has("flow")) add("flow", "gradient size (log)", 44, (lane, box) => drawLines(this, box, groups.get("flow"), { log: true }), (row) => number(groups.get("flow").at(-1).values[row]));
     if (groups.has("disagreement")) add("disagreement", "methods disagree", 36, (lane, box) => drawLines(this, box, groups.get("disagreement"), { colours: ["#d55e00"] }), (row) => number(groups.get("disagreement")[0].values[row]));
     for (const [group, columns] of groups) {
-      if (group.startsWith("score:")) add(group, group.slice(6), 36, (lane, box) => drawLines(this, box, columns), (row) => number(columns[0].values[row]));
+      if (!group.startsWith("score:")) continue;
+      const log = group.endsWith("(log)");
+      add(group, group.slice(6).replace(" (log)", ""), 44, (lane, box) => drawLines(this, box, columns, { log }), (row) => this.strongest(columns, row));
     }
     return lanes;
+  }
+
+  // The method that scores highest in a step.
+  strongest(columns, row) {
+    const known = columns.filter(({ values }) => values[row] === values[row]);
+    if (!known.length) return "";
+    const { name, values } = known.reduce((a, b) => (b.values[row] > a.values[row] ? b : a));
+    return `${name.replaceAll("_", " ")} ${number(values[row])}`;
   }
 
   streamNow(group, columns, row) {
