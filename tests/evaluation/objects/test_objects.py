@@ -131,7 +131,7 @@ def test_screens_of_another_size_are_told():
 
 
 def test_rows_can_be_chosen():
-    screens, ram = played("pong")
+    _screens, ram = played("pong")
     objects = objects_of("pong", ram)
     np.testing.assert_array_equal(objects[3:5].boxes, objects.boxes[3:5])
     assert len(objects[np.array([1, 4, 6])]) == 3

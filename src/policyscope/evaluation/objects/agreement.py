@@ -91,13 +91,8 @@ def _of_kind(objects: Objects, screens: Array, kind: str, alike: list[str], look
             if slot not in there:
                 continue
             count += 1
-            alone = seen.copy() if len(there) > 1 else seen
-            for other, (left, top, right, bottom) in there.items():
-                if other != slot:
-                    alone[top:bottom, left:right] = False
             left, top, right, bottom = there[int(slot)]
-            alone[top:bottom, left:right] = seen[top:bottom, left:right]
-            tight = _tight(alone, there[int(slot)])
+            tight = _tight(seen, covered, there[int(slot)])
             if tight is None:
                 continue
             drawn += 1
@@ -115,10 +110,14 @@ def _of_kind(objects: Objects, screens: Array, kind: str, alike: list[str], look
     )
 
 
-def _tight(mask: Array, box: Array) -> Array | None:
-    """The box around a mask's pixels in a box and ``AROUND`` pixels around it."""
+def _tight(seen: Array, covered: Array, box: Array) -> Array | None:
+    """The box around what is seen in a box, or up to ``AROUND`` pixels around it where no other box is."""
     left, top = np.maximum(box[:2] - AROUND, 0)
-    window = mask[top : box[3] + AROUND, left : box[2] + AROUND]
+    own = np.zeros((box[3] + AROUND - top, box[2] + AROUND - left), bool)
+    own[box[1] - top : box[3] - top, box[0] - left : box[2] - left] = True
+    place = slice(top, box[3] + AROUND), slice(left, box[2] + AROUND)
+    own = own[: seen[place].shape[0], : seen[place].shape[1]]
+    window = seen[place] & (own | ~covered[place])
     down, across = np.flatnonzero(window.any(axis=1)), np.flatnonzero(window.any(axis=0))
     if not len(down):
         return None

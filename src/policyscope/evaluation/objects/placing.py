@@ -76,6 +76,28 @@ def centres(objects: Objects, protocol: Protocol, rows: Any = None) -> Array:
     return found
 
 
+def observed_boxes(objects: Objects, protocol: Protocol, rows: Any = None) -> Array:
+    """Boxes in the observation.
+
+    Args:
+        objects: Where things are.
+        protocol: How the screen becomes the observation.
+        rows: Which frames; by default all.
+
+    Returns:
+        (n, S, 4) float64: x0, y0, x1, y1, edges in observation pixels: the first pixel reaches from 0 to 1. NaN where a
+        thing is not there; boxes may reach beyond the crop.
+
+    Raises:
+        ProtocolError: As ``coverage``.
+    """
+    boxes = (objects.boxes if rows is None else objects.boxes[rows]).astype(np.float64)
+    top, left, height, width = _placement(objects, protocol)
+    size = protocol.size or (height, width)
+    found: Array = (boxes - [left, top, left, top]) * np.tile([size[1] / width, size[0] / height], 2)
+    return found
+
+
 def _placement(objects: Objects, protocol: Protocol) -> tuple[int, int, int, int]:
     if protocol.ready:
         raise ProtocolError(
