@@ -70,7 +70,8 @@ def stable_baselines3(name: str) -> Train:
 TRAININGS: dict[str, Train] = {
     "dddqn (ours)": ours(replace(RECIPES["dddqn"], learn_after=1_000, replay=5_000)),
     "pqn (ours)": ours(RECIPES["pqn"]),
-    "actor-critic (ours)": ours(RECIPES["actor-critic"]),
+    "actor-critic (ours)": ours(replace(RECIPES["actor-critic"], game="seaquest")),
+    "recurrent actor-critic (ours)": ours(RECIPES["repaired-recurrent"]),
     "Stable-Baselines3 DQN": stable_baselines3("dqn"),
     "Stable-Baselines3 PPO": stable_baselines3("ppo"),
 }

@@ -143,7 +143,7 @@ def _curves(state: Followed) -> Table:
     rows |= {words: (list(state.watched.get(name, [])), "") for name, words in _SHOWN.items()}
     for name, points in state.recognition.items():
         risen = state.risen(name)
-        about = "" if risen is None else f"beyond an untrained network's from step {risen:,.0f}"
+        about = "" if risen is None else f"beyond untrained from step {risen:,.0f}"
         rows[name.replace("saliency/", "").replace("recognition/", "recognition, ")] = (points, about)
     for words, (points, about) in rows.items():
         if points:
