@@ -1,4 +1,4 @@
-"""The smaller claims: cancelling over lags, gradients of rare states, phantom gradients, the actor's small gradients."""
+"""The smaller claims: cancelling over lags, gradients of rare states, phantom gradients, small ones of the actor."""
 
 from __future__ import annotations
 
