@@ -190,7 +190,6 @@ class _Head(nn.Module):
         super().__init__()
         self.network = agent.network
         self._passes, self._stream, self._memory, self._selection = passes, stream, memory, selection
-        self.eval()
 
     def choose(self, selection: Tensor) -> None:
         """Explains one entry (n,) of each state."""
