@@ -72,6 +72,10 @@ def _of_gradients(subject: Subject) -> tuple[dict[Key, Array], dict[str, Any]]:
     found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     rare = rarity(found["outputs"], subject.rows(_SPREAD))
     values: dict[Key, Array] = {("rarity", "states", ""): rare}
+    for name, sizes in found.items():
+        if name.startswith("strength "):
+            logs = np.where(sizes > 0, np.log10(np.where(sizes > 0, sizes, 1)), np.nan)
+            values["log strength", name.removeprefix("strength "), ""] = logs
     related = {}
     for method in _SIGNED:
         values["cancelled", method, ""] = found[f"cancelled {method}"]
