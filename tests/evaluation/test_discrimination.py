@@ -9,9 +9,10 @@ from torch import nn
 
 import policyscope as ps
 from policyscope.errors import TargetError
-from policyscope.evaluation.action_guided import RULES, contrasts, softmax_contrasts
+from policyscope.evaluation.action_guided import RULES, action_guided_backprop, contrasts, softmax_contrasts
 from policyscope.evaluation.discrimination import CONTRAST, ActionMaps, discrimination, separation
 from policyscope.evaluation.hiding import Hiding, ranks, top
+from policyscope.evaluation.method_maps import MethodMaps
 
 ROWS = np.arange(4, 36, 4)
 
@@ -138,3 +139,26 @@ def test_an_unknown_name_is_told():
     agent = q_agent()
     with pytest.raises(TargetError, match="no method 'lime'"):
         ActionMaps(agent, episode_for(agent), ("lime",))
+
+
+def test_action_guided_backprop_is_the_chosen_rule_and_leaves_out_what_actions_share():
+    from policyscope.saliency.record import differentiating
+
+    agent = q_agent()
+    episode = episode_for(agent)
+    maps = ActionMaps(agent, episode, ("for over against",))
+    with differentiating():
+        trace = maps._passes.watched(ROWS)
+        taken = torch.as_tensor(episode.actions[ROWS])
+        found = action_guided_backprop(trace, trace.outputs["q"], taken)
+        shifted = action_guided_backprop(trace, trace.outputs["q"] + 5 * trace.outputs["value"], taken)
+        signed = action_guided_backprop(trace, trace.outputs["q"], taken, signed=True)
+    wanted = maps(ROWS)["for over against"][np.arange(len(ROWS)), episode.actions[ROWS]]
+    assert np.allclose(found[:, -1], wanted, atol=1e-7)
+    assert torch.allclose(found, shifted, atol=1e-5)
+    assert torch.equal(signed.clamp(min=0), found)
+    named = MethodMaps(agent, episode, ("action_guided_backprop", "gradient"))(ROWS)
+    assert np.allclose(named["action_guided_backprop"], wanted, atol=1e-7)
+    with pytest.raises(TargetError, match="one entry"):
+        MethodMaps(agent, episode, ("action_guided_backprop",), stream="value")(ROWS)
+    assert (signed < 0).any()

@@ -26,6 +26,30 @@ ActionRule = Callable[[Trace, Tensor], list[Tensor]]
 """From a trace and the outputs (B, k) that actions are chosen by to one input-shaped map for each of the k actions."""
 
 
+def action_guided_backprop(trace: Trace, values: Tensor, actions: Tensor | int, *, signed: bool = False) -> Tensor:
+    """Action-discriminative guided backpropagation: where more speaks for an action than against it.
+
+    With ``c`` the action's output minus the mean of the others', ``G`` guided backpropagation and ``u`` a map over
+    the sum of its absolute values: ``max(|u(G(c))| - |u(G(-c))|, 0)``. The guided rule clips the negative gradient of
+    ``c`` at the first rectifier it meets, so that ``G(c)`` is what raises the action above the others, ``G(-c)`` what
+    raises the others above it, and what raises both (the value, the picture's edges) goes out. For an actor's logits,
+    Q-values or advantages alike: what all actions share is no part of ``c``. Two backward passes.
+
+    Args:
+        trace: The watched pass.
+        values: (B, k) what actions are chosen by, with its graph.
+        actions: (B,) or one for all.
+        signed: Keep the negative part: where more speaks against the action.
+
+    Returns:
+        The input's shape, one map a frame and channel; each state's sizes are shares, so that states compare.
+    """
+    chosen = torch.as_tensor(actions, device=values.device).long().reshape(-1).expand(len(values))
+    contrast = contrasts(values).gather(1, chosen[:, None]).squeeze(1)
+    found = _unit(guided(trace, contrast)).abs() - _unit(guided(trace, -contrast)).abs()
+    return found if signed else found.clamp(min=0)
+
+
 def guided(trace: Trace, target: Tensor) -> Tensor:
     """Guided backpropagation of a target (B,), which is let go of."""
     found = trace.gradients(target, "guided", points=[], keep=False).input

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Protocol
 
 import numpy as np
@@ -31,7 +30,7 @@ from policyscope.evaluation.action_guided import RULES, contrasts
 from policyscope.evaluation.hiding import Baseline, Hiding, chunks, ranks, top
 from policyscope.evaluation.magnitude import flat, magnitude
 from policyscope.evaluation.method_maps import flat_map, maps_of, method_of
-from policyscope.evaluation.similarity import average_ranks, correlation
+from policyscope.evaluation.similarity import average_ranks
 from policyscope.evaluation.statistics import Interval, summary
 from policyscope.saliency import plan, targets
 from policyscope.saliency.passes import Passes
@@ -115,7 +114,8 @@ class Discrimination:
         separation: Name -> (n, 2): ``1 - rho`` and total variation, means over pairs of actions.
         noise: Name -> (n, 2): between the same action's maps after noise too small to see.
         elsewhere: Name -> (n, 2): between the same action's maps in two states.
-        effect: Name -> (n, actions, actions): ``E_ab``, in standard deviations of the centred outputs.
+        effect: Name -> (n, actions, actions): ``E_ab``, in standard deviations of the centred outputs; NaN in the row
+            of an action whose map is flat.
         drop: Name -> (n, actions, actions): the same with its sign, positive where the output fell.
     """
 
@@ -155,9 +155,16 @@ class Discrimination:
 
     @staticmethod
     def _own_and_others(effects: Array) -> tuple[Array, Array]:
-        count = effects.shape[1]
-        own = np.trace(effects, axis1=1, axis2=2)
-        return own / count, (effects.sum(axis=(1, 2)) - own) / (count * (count - 1))
+        """Means of ``E_aa`` and of ``E_ab`` (n,) over the actions whose map is not flat; NaN where one alone is."""
+        known: Array = np.asarray(np.isfinite(effects).all(axis=2))
+        both = known[:, :, None] & known[:, None, :]
+        inside = np.where(both, effects, 0)
+        number = known.sum(axis=1)
+        own = np.trace(inside, axis1=1, axis2=2)
+        others = inside.sum(axis=(1, 2)) - own
+        enough = number > 1
+        number = np.maximum(number, 2)
+        return np.where(enough, own / number, np.nan), np.where(enough, others / (number * (number - 1)), np.nan)
 
 
 def discrimination(
@@ -196,8 +203,7 @@ def discrimination(
             index = np.repeat(np.arange(count), actions)
             after = _centred(states.answered(index, masks).acting).reshape(count, actions, -1)
             drops = (before[:, None] - after) / spread
-            blank = flat(magnitude(stacked)).reshape(count, actions).any(axis=1)
-            drops[blank] = np.nan
+            drops[flat(magnitude(stacked)).reshape(count, actions)] = np.nan
             found[name] = {
                 "separation": separation(found_maps),
                 "noise": _apart(found_maps, noisy[name]),
@@ -217,32 +223,43 @@ def discrimination(
 def separation(maps: Array) -> Array:
     """How far the maps of different actions differ, (n, actions, H, W) -> (n, 2): ``1 - rho`` and total variation.
 
-    Means over all pairs of actions; NaN where one of two is flat.
+    Means over all pairs of actions whose maps are not flat; NaN where there is none.
     """
-    count, actions = maps.shape[:2]
-    ready = [_ready(maps[:, action]) for action in range(actions)]
-    pairs = [_between(ready[a], ready[b]) for a, b in combinations(range(actions), 2)]
-    return np.asarray(np.mean(pairs, axis=0)) if pairs else np.full((count, 2), np.nan)
+    rank, shares = _ready(maps)
+    first, second = np.triu_indices(maps.shape[1], 1)
+    if not len(first):
+        return np.full((len(maps), 2), np.nan)
+    rho = np.einsum("nap,nbp->nab", rank, rank, optimize=True)[:, first, second]
+    variation = [0.5 * np.abs(shares[:, a] - shares[:, b]).sum(axis=1) for a, b in zip(first, second, strict=True)]
+    return np.stack([_mean(1 - rho), _mean(np.stack(variation, axis=1))], axis=1)
 
 
 def _apart(one: Array, other: Array) -> Array:
     """The same of each action's map in one set and in another, means over actions, (n, 2)."""
-    each = [_between(_ready(one[:, a]), _ready(other[:, a])) for a in range(one.shape[1])]
-    return np.asarray(np.mean(each, axis=0))
+    (rank, shares), (rank_other, shares_other) = _ready(one), _ready(other)
+    rho = (rank * rank_other).sum(axis=2)
+    variation = 0.5 * np.abs(shares - shares_other).sum(axis=2)
+    return np.stack([_mean(1 - rho), _mean(variation)], axis=1)
+
+
+def _mean(values: Array) -> Array:
+    """The mean over what is known of each row, (n, k) -> (n,) float64."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    return np.where(count > 0, np.where(known, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(count, 1), np.nan)
 
 
 def _ready(maps: Array) -> tuple[Array, Array]:
-    """Ranks of the sizes, and sizes that add up to 1; NaN where they are all zero."""
-    sizes = magnitude(maps).reshape(len(maps), -1).astype(np.float64)
-    total = sizes.sum(axis=1, keepdims=True)
-    return average_ranks(magnitude(maps)).astype(np.float64), np.where(
-        total > 0, sizes / np.where(total > 0, total, 1), np.nan
-    )
-
-
-def _between(one: tuple[Array, Array], other: tuple[Array, Array]) -> Array:
-    rho = correlation(one[0], other[0])
-    return np.stack([1 - rho, 0.5 * np.abs(one[1] - other[1]).sum(axis=1)], axis=1)
+    """Centred ranks of length 1, and sizes that add up to 1, (n, actions, H W) float32 each; NaN of a flat map."""
+    count, actions = maps.shape[:2]
+    sizes = magnitude(maps).reshape(count, actions, -1)
+    total = sizes.sum(axis=2, keepdims=True)
+    shares = np.where(total > 0, sizes / np.where(total > 0, total, 1), np.nan)
+    rank = average_ranks(sizes.reshape(count * actions, 1, -1))
+    rank = rank - rank.mean(axis=1, keepdims=True, dtype=np.float64)
+    norm = np.sqrt((rank**2).sum(axis=1, keepdims=True))
+    unit = np.where(norm > 0, rank / np.where(norm > 0, norm, 1), np.nan).astype(np.float32)
+    return unit.reshape(sizes.shape), shares
 
 
 def _centred(values: Array) -> Array:

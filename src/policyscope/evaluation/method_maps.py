@@ -12,6 +12,7 @@ from torch import Tensor
 from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
 from policyscope.errors import TargetError
+from policyscope.evaluation.action_guided import action_guided_backprop
 from policyscope.evaluation.baselines import BASELINES, Pictures
 from policyscope.evaluation.captum_source import CaptumSource
 from policyscope.saliency import plan, targets
@@ -23,6 +24,7 @@ from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
 
 CAPTUM = "captum:"
+ACTION_GUIDED = "action_guided_backprop"
 MapsOf = Callable[[Array], Mapping[str, Array]]
 """From rows (n,) of an episode to name -> maps (n, H, W) float32."""
 
@@ -31,7 +33,7 @@ class MethodMaps:
     """Maps of gradient methods on rows of an episode: one forward pass, two backward passes.
 
     A name is a method's, or a method's and a convolution's (``grad_cam@3``, counted from 1 or by module path); without
-    one it is the first, as in the paper. Baselines of ``sources`` and ``captum:CLASS`` may be among them.
+    one it is the first, as in the paper. Baselines, ``captum:CLASS`` and ``action_guided_backprop`` may be among them.
 
     Args:
         agent: Whose network is explained.
@@ -59,19 +61,23 @@ class MethodMaps:
         self.action = action if action is not None else "taken" if discrete else "greedy"
         self._baselines = [name for name in self.names if name in BASELINES]
         self._captum = [name for name in self.names if name.startswith(CAPTUM)]
-        self._ours = [name for name in self.names if name not in self._baselines and name not in self._captum]
+        others = (*self._baselines, *self._captum, ACTION_GUIDED)
+        self._ours = [name for name in self.names if name not in others]
         for name in self._ours:
             if method_of(name)[0] not in plan.METHODS:
-                known = ", ".join((*plan.METHODS, *BASELINES))
+                known = ", ".join((*plan.METHODS, ACTION_GUIDED, *BASELINES))
                 raise TargetError(f"no method {name!r}; there are: {known}, and {CAPTUM}CLASS")
 
     def __call__(self, rows: Array, inputs: Tensor | None = None) -> dict[str, Array]:
         """Name -> maps (n, H, W) float32 of rows (n,); of our methods also on other pictures of the rows' shape."""
         found: dict[str, Array] = {}
-        if self._ours:
+        if self._ours or ACTION_GUIDED in self.names:
             with differentiating():
                 trace = self.passes.watched(rows, window=self.lag + 1, inputs=inputs)
-                found = maps_of(trace, self.target(trace, rows), self.agent, self._ours, self.lag)
+                if self._ours:
+                    found = maps_of(trace, self.target(trace, rows), self.agent, self._ours, self.lag)
+                if ACTION_GUIDED in self.names:
+                    found[ACTION_GUIDED] = self._action_guided(trace, rows)
         for name in self._baselines:
             found[name] = BASELINES[name](self._pictures, np.asarray(rows))
         for name in self._captum:
@@ -81,6 +87,21 @@ class MethodMaps:
             self._attributions[name] = source
             found[name] = source.of_rows(rows, inputs)
         return {name: found[name] for name in self.names}
+
+    def _action_guided(self, trace: Trace, rows: Array) -> Array:
+        values = targets.entries(targets.stream_of(trace.outputs, self.stream), trace.states, self.stream)
+        if values.shape[1] < 2:
+            raise TargetError(
+                f"{ACTION_GUIDED} tells actions apart: the stream {self.stream!r} has one entry; use another"
+            )
+        actions = self.episode.actions
+        if self.action in ("taken", "contrast"):
+            if actions is None:
+                raise TargetError("the actions taken were not recorded: explain the greedy one, or give an index")
+            chosen = torch.as_tensor(actions[rows])
+        else:
+            chosen = values.detach().argmax(dim=1) if self.action == "greedy" else torch.tensor(int(self.action))
+        return flat_map(action_guided_backprop(trace, values, chosen), self.agent, self.lag).numpy()
 
     @cached_property
     def _pictures(self) -> Pictures:
