@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,9 +97,11 @@ def evaluate_command(options: Evaluate) -> None:
         _show(evaluation)
     if not single:
         together(out, done)
-    console.print(Text(f"tables and figures: {out.resolve()}", style="bold"))
+    if find_spec("matplotlib") is None:
+        note("no figures were drawn: pip install 'policyscope[evaluate]'")
+    console.print(Text(f"tables and figures: {out.resolve()}", style="bold"), soft_wrap=True)
     if single:
-        console.print(Text(f"look at it: policyscope view {out}"))
+        console.print(Text(f"look at it: policyscope view {out}"), soft_wrap=True)
 
 
 def _evaluated(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,11 @@ def _finished(
     lines = tuple(lines_of(name, [scores])) if scores is not None else ()
     tables = (*tables_of(lines), *(table for found in outcomes.values() for table in found.tables))
     write_tables(out, (*tables, *([long_table(lines)] if lines else [])))
-    for measure in ("gain", "precision", "seen"):
+    for measure in ("gain", "precision", "seen") if find_spec("matplotlib") is not None else ():
         draw_by_kind(out, f"evaluation-{measure}", lines, measure, f"{measure} of {name}")
     sharp = ("entropy", "half_area", "blob_width", "flicker", "flash", "inverted")
-    draw_of_maps(out, "evaluation-maps", lines, sharp, f"maps of {name}")
+    if find_spec("matplotlib") is not None:
+        draw_of_maps(out, "evaluation-maps", lines, sharp, f"maps of {name}")
     made = Evaluation(name, out, scores, outcomes, lines, tables)
     if made.badges:
         write_badges(out, made.badges, stream, action)
