@@ -27,7 +27,7 @@ def test_an_agent_is_evaluated_into_a_run_and_once_more_at_no_cost(agent, tmp_pa
 
 
 def test_several_seeds_and_agents_are_strata_of_common_tables(agent, tmp_path, capsys):
-    words = "--seeds 0 1 --steps 20 --parts frames --methods grad_cam edges".split()
+    words = ["--seeds", "0", "1", "--steps", "20", "--parts", "frames", "--methods", "grad_cam", "edges"]
     main(["evaluate", agent, *words, "--out", str(tmp_path / "all")])
     assert (tmp_path / "all" / "little" / "seed-1" / "scores.zarr").is_dir()
     rows = (tmp_path / "all" / "tables" / "evaluation.csv").read_text().splitlines()
