@@ -4,19 +4,19 @@ The formulas are those of its code (github fuxiAILab/xrl-bench, ``ImageAIM``, ``
 ``ImageRIS`` and ``utils/perturbation.py``), in which a feature is a pixel, in all channels at once, ranked by the
 absolute value of the map:
 
-* **AIM**, **AUM**: of the states in which the ``k`` most (least) important pixels were set to zero, the share in
-which the greedy action is still the one that was taken. Lower is better for AIM, higher for AUM. * **PGI**, **PGU**:
-``|Q(s, a) - Q(s', a)|`` of the action taken, with the ``k`` most (least) important pixels replaced by those of the
-picture blurred by a Gaussian of sigma 5; pixels that are black in all channels stay (``zero_perturbed=False``).
-Higher is better for PGI, lower for PGU. * **RIS**: ``||(w - w') / clip(w)|| / ||(x - x') / clip(x)||``, where ``x'``
-is the whole picture blurred by sigma 5, ``w'`` its map and ``clip`` is from below at 0.001; the largest over states.
-Lower is better.
+* **AIM**, **AUM**: of the states in which the ``k`` most (least) important pixels were set to zero, the share in which
+  the greedy action is still the one that was taken. Lower is better for AIM, higher for AUM.
+* **PGI**, **PGU**: ``|Q(s, a) - Q(s', a)|`` of the action taken, with the ``k`` most (least) important pixels replaced
+  by those of the picture blurred by a Gaussian of sigma 5; pixels that are black in all channels stay
+  (``zero_perturbed=False``). Higher is better for PGI, lower for PGU.
+* **RIS**: ``||(w - w') / clip(w)|| / ||(x - x') / clip(x)||``, where ``x'`` is the whole picture blurred by sigma 5,
+  ``w'`` its map and ``clip`` is from below at 0.001; the largest over states. Lower is better.
 
-What differs in their own sources is settled so: the paper and the first versions of the code call the perturbation
-Gaussian noise and once zeroed the pixels; the last version blurs, which is followed. The code takes one ``k`` (50 in
-its examples); the leaderboard's numbers are areas under the curve over ``k``, whose range neither text nor code says:
-``area`` integrates over the range that is asked for. Signed weights are clipped by their sign, as the code does, so
-that where ``w`` is negative a difference is divided by 0.001.
+The versions of their code differ: the first add Gaussian noise, a later one sets the pixels to zero under that name, the
+last one blurs, which is followed. The code takes one ``k`` (50 in its examples); the leaderboard's numbers are areas
+under the curve over ``k``, whose range the stored code does not tell: ``area`` integrates over the range that is asked
+for. Signed weights are clipped by their sign, as the code does, so that where ``w`` is negative a difference is divided
+by 0.001.
 """
 
 from __future__ import annotations
