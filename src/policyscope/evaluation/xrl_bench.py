@@ -12,7 +12,7 @@ absolute value of the map:
 * **RIS**: ``||(w - w') / clip(w)|| / ||(x - x') / clip(x)||``, where ``x'`` is the whole picture blurred by sigma 5,
   ``w'`` its map and ``clip`` is from below at 0.001; the largest over states. Lower is better.
 
-The versions of their code differ: the first add Gaussian noise, a later one sets the pixels to zero under that name, the
+The versions of their code differ: the first add Gaussian noise, a later one sets pixels to zero under that name, the
 last one blurs, which is followed. The code takes one ``k`` (50 in its examples); the leaderboard's numbers are areas
 under the curve over ``k``, whose range the stored code does not tell: ``area`` integrates over the range that is asked
 for. Signed weights are clipped by their sign, as the code does, so that where ``w`` is negative a difference is divided
