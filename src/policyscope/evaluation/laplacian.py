@@ -218,6 +218,7 @@ def row(one: Around) -> dict[str, Any]:
         "core_low": core.low,
         "core_high": core.high,
         "surround": summary(one.surround).mean,
+        "far": one.rings[-1].mean,
         "opposition": opposite.mean,
         "opposition_low": opposite.low,
         "opposition_high": opposite.high,

@@ -43,7 +43,7 @@ def figure(found: Sequence[Around], path: str | Path, title: str = "") -> Path:
         _profile(axes[row, 2 * column + 1], one)
     if title:
         drawing.suptitle(title, fontsize=11)
-    drawing.tight_layout()
+    drawing.tight_layout(rect=(0, 0, 1, 0.98 if title else 1))
     drawing.savefig(path, dpi=130)
     plt.close(drawing)
     return Path(path)

@@ -27,6 +27,7 @@ _QUIET = frozenset(
     {"score", "lives", "board", "surface", "gap", "bricks", "breakthrough", "collected divers", "oxygen"}
 )
 _VERBS = {(1, 0): "moves right", (-1, 0): "moves left", (0, 1): "comes down", (0, -1): "goes up"}
+_CONDITIONS, _LEVELS = frozenset({"broken through"}), frozenset({"oxygen"})
 _SKIPPED_FACTS = frozenset({"score", "day", "opponent's score"})
 
 
@@ -67,7 +68,7 @@ def captions(labels: Array, chances: Array, values: Array, episode: Episode, obj
         said = [] if objects is None else _scene(objects, inside)
         said += _fortune(episode, inside)
         said.sort(key=lambda one: -one.weight)
-        telling = [one.text for one in said[:2]] or ["nothing sets it apart but its value"]
+        telling = [one.text for one in said[:2]] or ["ordinary play: nothing stands out"]
         sentences = [_sentence(one.text) for one in said[:4]]
         sentences.append(f"The value is {values[k]:.2f}, {_rank(int(order[k]), len(values))}.")
         sentences.append(_deed(episode, inside))
@@ -153,11 +154,16 @@ def _fact(name: str, numbers: Array, inside: Array) -> list[Said]:
     usual, spread, here = numbers.mean(), numbers.std(), numbers[inside].mean()
     if spread == 0 or abs(here - usual) < APART * spread:
         return []
-    if set(np.unique(numbers)) <= {0, 1}:
-        return [Said(f"{'' if here > 0.5 else 'not '}{name}", float(abs(here - usual) / spread))]
-    word = "many" if here > usual else "few"
-    text = f"{name} {'high' if here > usual else 'low'}" if name == "oxygen" else f"{word} {name}"
-    return [Said(f"{text} ({here:.0f}; {usual:.0f} on average)", float(abs(here - usual) / spread))]
+    weight = float(abs(here - usual) / spread)
+    if name in _CONDITIONS:
+        return [Said(f"{'' if here > 0.5 else 'not '}{name}", weight)]
+    more = here > usual
+    text = f"{name} {'high' if more else 'low'}" if name in _LEVELS else f"{'many' if more else 'few'} {name}"
+    return [Said(f"{text} ({here:.{_digits(usual)}f}; {usual:.{_digits(usual)}f} on average)", weight)]
+
+
+def _digits(usual: float) -> int:
+    return 1 if abs(usual) < 10 else 0
 
 
 def _fortune(episode: Episode, inside: Array) -> list[Said]:
@@ -169,7 +175,7 @@ def _fortune(episode: Episode, inside: Array) -> list[Said]:
         usual, here = float(happened.mean()), float(happened[inside].mean())
         if here > 2 * usual and happened[inside].sum() >= 3:
             said.append(
-                Said(f"{text} ({100 * here:.0f} % of the steps; {100 * usual:.0f} % on average)", here / usual / 2)
+                Said(f"{text} ({100 * here:.1f} % of the steps; {100 * usual:.1f} % on average)", here / usual / 2)
             )
     return said
 

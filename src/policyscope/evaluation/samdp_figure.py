@@ -59,7 +59,8 @@ def figure(found: Samdp, episode: Episode, path: str | Path, title: str = "") ->
             for x, y in marks(row):
                 picture.scatter([x], [y], s=160, facecolors="none", edgecolors="white", linewidths=1.1)
             _words(drawing.add_subplot(grid[line, text_column]), found, k, text_column == 0)
-    drawing.suptitle(title or "What sorts of states the policy knows, and how it goes from one to another", fontsize=14)
+    words = title or "What sorts of states the policy knows, and how it goes from one to another"
+    drawing.suptitle(words, fontsize=15, y=0.94)
     drawing.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(drawing)
     return Path(path)

@@ -74,7 +74,7 @@ def seaquest(ram: Array, screens: Array | None = None) -> Scene:
         "score": points,
         "lives": ram[:, 59],
         "oxygen": np.minimum(ram[:, 102], FULL_TANK),
-        "divers": ram[:, 62],
+        "collected divers": ram[:, 62],
     }
     return Scene(things, facts)
 
