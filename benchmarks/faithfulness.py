@@ -82,7 +82,7 @@ def main(options: Options) -> None:
 
 def curves(agent: Agent, episode: Episode, options: Options, part: str) -> list[str]:
     rows = spread_rows(episode, options.rows)
-    names = (*METHODS, *LAST_LAYER, "edges", "frame_difference")
+    names = (*METHODS, *LAST_LAYER, "action_guided_backprop", "edges", "frame_difference")
     if part == "deletion":
         names += tuple(f"captum:{one}" for one in options.captum)
     maps = MethodMaps(agent, episode, names)

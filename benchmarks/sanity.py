@@ -16,7 +16,7 @@ from policyscope.evaluation.similarity import SIMILARITIES
 from policyscope.evaluation.statistics import summary
 from policyscope.saliency.plan import METHODS
 
-NAMES = (*METHODS, "grad_cam@3", "g1_grad_cam@3", "grad_cam_pp@3")
+NAMES = (*METHODS, "grad_cam@3", "g1_grad_cam@3", "grad_cam_pp@3", "action_guided_backprop")
 
 
 @dataclass
