@@ -36,6 +36,16 @@ def test_a_missing_file_is_told_with_what_lies_beside_it(tmp_path: Path) -> None
     assert refusal(tmp_path / "agent.zip") == f"no file {tmp_path / 'agent.zip'}; {tmp_path} has other.zip"
 
 
+def test_of_a_run_of_our_trainers_the_newest_agent_is_taken(shelf: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shelf.add("little", run)
+    (run / "little.safetensors").rename(run / "agent.safetensors")
+    for name in ("optimiser-00001000.safetensors", "saliency.safetensors"):
+        (run / name).write_bytes(b"none")
+    assert load_agent(run).source == str(run)
+
+
 def test_a_folder_without_one_checkpoint_is_told_with_what_it_holds(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     (folder / "ppo_2").mkdir(parents=True)

@@ -16,6 +16,9 @@ from policyscope.agents.protocol import Protocol
 from policyscope.agents.wishes import GivenNetwork, Wishes
 from policyscope.errors import CheckpointError
 
+OWN = "agent.safetensors"
+"""What our trainers call a run's newest agent."""
+
 
 def load_agent(
     source: str | Path,
@@ -85,7 +88,9 @@ def locate(source: str) -> Checkpoint:
 
 
 def _in_folder(folder: Path) -> Path:
-    """The checkpoint of a training run: the one named like the folder, or the only one."""
+    """The checkpoint of a training run: our trainers' newest, the one named like the folder, or the only one."""
+    if (folder / OWN).is_file():
+        return folder / OWN
     held = sorted(folder.iterdir())
     named = [file for file in held if file.suffix in hub.SUFFIXES and folder.name.startswith(file.stem)]
     if len(named) == 1 and named[0].is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from policyscope.evaluation.outcome import Outcome
+from policyscope.evaluation.parts.early import early
 from policyscope.evaluation.parts.faithfulness import faithfulness
 from policyscope.evaluation.parts.sanity import sanity
 from policyscope.evaluation.parts.smaller import smaller
@@ -18,5 +19,6 @@ PARTS: Mapping[str, Part] = {
     "xrl-bench": xrl,
     "sanity": sanity,
     "smaller-claims": smaller,
+    "early": early,
 }
 """Name -> part, in the order in which they are done. Before them come the scores of each frame."""
