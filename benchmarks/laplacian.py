@@ -25,22 +25,9 @@ AGENTS: tuple[tuple[str, str, tuple[str, ...], tuple[int, ...]], ...] = (
     ("seaquest-dddqn", "seaquest-dddqn", ("q",), (0, 1)),
     ("spaceinvaders-dqn", "spaceinvaders-dqn", ("q",), (0,)),
 )
-HEADS = (
-    "agent",
-    "stream",
-    "kind",
-    "lag",
-    "at",
-    "core",
-    "surround",
-    "far",
-    "opposition",
-    "ceiling",
-    "LoG",
-    "sigma",
-    "blob",
-)
-HEADS = (*HEADS, "best operator", "LoG's lead", "verdict")
+HEADS = ("agent", "stream", "kind", "lag", "at", "core", "surround", "opposition", "ring", "depth", "far")
+HEADS = (*HEADS, "ceiling", "LoG", "sigma", "blob", "best operator", "LoG's lead", "verdict")
+DRAWN = ("ball", "paddle", "submarine", "fish", "aliens")
 BEGIN, END = "<!-- benchmarks/laplacian.py -->", "<!-- end -->"
 
 
@@ -59,7 +46,18 @@ def line(one: Around) -> list[str]:
         f"{plain['surround']:.2f}",
     ]
     operator = f"{plain['operator']} {plain['operator_explains']:.2f}"
-    return [*place, opposite, *numbers, f"{plain['gaussian']:.2f}", operator, lead, one.verdict]
+    ring = [str(plain["ring"]), f"{plain['ring_depth']:.2f} [{plain['ring_low']:.2f}, {plain['ring_high']:.2f}]"]
+    return [
+        *place,
+        opposite,
+        *ring,
+        f"{plain['far_depth']:.2f}",
+        *numbers,
+        f"{plain['gaussian']:.2f}",
+        operator,
+        lead,
+        one.verdict,
+    ]
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

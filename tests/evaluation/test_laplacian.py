@@ -10,7 +10,7 @@ from policyscope.agents.protocol import Protocol
 from policyscope.errors import TargetError
 from policyscope.evaluation import laplacian
 from policyscope.evaluation.fits import difference, families, fit
-from policyscope.evaluation.laplacian import around, laplacian_table, moving, opposition
+from policyscope.evaluation.laplacian import around, deepest_ring, laplacian_table, moving, opposition
 from policyscope.evaluation.laplacian_compare import by_loss, compared
 from policyscope.evaluation.laplacian_figure import figure
 from policyscope.evaluation.objects import objects_of
@@ -107,6 +107,21 @@ def test_too_few_frames_say_nothing():
 )
 def test_opposition_is_between_the_same_and_the_opposite(core, surround, wanted):
     assert opposition(np.full(50, float(core)), np.full(50, float(surround))).mean == pytest.approx(wanted)
+
+
+def test_the_deepest_ring_is_chosen_on_even_frames_and_measured_on_odd_ones():
+    random = np.random.default_rng(0)
+    truth = np.array([4.0, 2.0, -0.5, -1.0, -0.2])
+    found = deepest_ring(truth + 0.1 * random.normal(size=(200, 5)))
+    assert found.radius == 3
+    assert found.depth.mean == pytest.approx(0.25, abs=0.02)
+    assert found.depth.low < found.depth.mean < found.depth.high
+    assert found.far == pytest.approx(0.05, abs=0.02)
+    turned = deepest_ring(-truth + 0.1 * random.normal(size=(200, 5)))
+    assert (turned.radius, turned.depth.against()) == (3, "higher")
+    halo = deepest_ring(np.abs(truth) + 0.01 * random.normal(size=(200, 5)))
+    assert halo.depth.against() == "lower"
+    assert np.isnan(deepest_ring(np.full((8, 5), np.nan)).far)
 
 
 def test_opposition_has_an_interval():

@@ -33,7 +33,7 @@ from policyscope.evaluation.profiles import (
     ring_intervals,
     ring_means,
 )
-from policyscope.evaluation.statistics import Interval, summary
+from policyscope.evaluation.statistics import NOTHING, Interval, summary
 from policyscope.rendering.sources import frames as apart
 from policyscope.saliency import plan
 from policyscope.saliency.record import differentiating
@@ -50,6 +50,21 @@ OPERATOR_NAMES = (*OPERATORS, SOBEL)
 
 
 @dataclass(frozen=True)
+class Ring:
+    """The ring around a thing that is most opposite to its middle, chosen on even frames and measured on odd ones.
+
+    Attributes:
+        radius: In observation pixels.
+        depth: How strong it is, as a share of the middle and positive where its sign is the other one.
+        far: The same of the outermost ring: as deep as the ring where there is no ring but a ground.
+    """
+
+    radius: int
+    depth: Interval
+    far: float
+
+
+@dataclass(frozen=True)
 class Around:
     """What a map is around the things of a kind, on one input frame.
 
@@ -59,7 +74,7 @@ class Around:
         kind: Of thing.
         lag: The input frame, 0 the newest.
         at: ``then``: around where the thing was in that frame; ``now``: around where it is in the newest.
-        rings: Means over rings around the centre, in standard deviations of the frame's whole map, (R,) intervals.
+        rings: (n, R) means over rings around the centre, in standard deviations of the frame's whole map.
         core: (n,) a frame's mean over the things themselves, in standard deviations of the map.
         surround: (n,) over the band of three pixels around them.
         fits: Of families of shapes to the mean map.
@@ -73,7 +88,7 @@ class Around:
     kind: str
     lag: int
     at: str
-    rings: list[Interval]
+    rings: Array
     core: Array
     surround: Array
     fits: dict[str, Fit]
@@ -85,6 +100,16 @@ class Around:
     def opposition(self) -> Interval:
         """How opposite core and surround are."""
         return opposition(self.core, self.surround)
+
+    @property
+    def profile(self) -> list[Interval]:
+        """The mean of each ring."""
+        return ring_intervals(self.rings[:, None])
+
+    @property
+    def ring(self) -> Ring:
+        """The ring that is most opposite to the middle."""
+        return deepest_ring(self.rings)
 
     @property
     def transition(self) -> Interval:
@@ -149,6 +174,32 @@ def opposition(core: Array, surround: Array, draws: int = 1000) -> Interval:
     return Interval(float(opposition_of(c.mean(), s.mean())), float(low), float(high), int(known.sum()))
 
 
+def deepest_ring(rings: Array, draws: int = 1000) -> Ring:
+    """Finds the ring that is most opposite to the middle.
+
+    Args:
+        rings: (n, R) means over rings, frame by frame, NaN where the thing is not there.
+        draws: Bootstrap samples, in blocks.
+    """
+    there = np.isfinite(rings[:, 0])
+    even = rings[there & (np.arange(len(rings)) % 2 == 0)]
+    odd = rings[there & (np.arange(len(rings)) % 2 == 1)]
+    if min(len(even), len(odd)) < 10:
+        return Ring(0, NOTHING, float("nan"))
+    chosen = int(np.nanargmin(np.sign(even[:, 0].mean()) * np.nanmean(even, axis=0)))
+    whole = np.nanmean(odd, axis=0)
+    if not whole[0]:
+        return Ring(0, NOTHING, float("nan"))
+    depths = -whole / whole[0]
+    # A ring may reach beyond the picture in some frames.
+    pairs = odd[np.isfinite(odd[:, chosen])][:, [0, chosen]]
+    drawn = pairs[block_draws(pairs[:, 1], draws)].mean(axis=1)
+    drawn = drawn[drawn[:, 0] != 0]
+    low, high = np.quantile(-drawn[:, 1] / drawn[:, 0], (0.025, 0.975))
+    depth = Interval(float(depths[chosen]), float(low), float(high), len(pairs))
+    return Ring(chosen, depth, float(depths[-1]))
+
+
 def around(
     agent: Agent,
     episode: Episode,
@@ -206,7 +257,7 @@ def laplacian_table(agent: Agent, episode: Episode, **options: Any) -> list[dict
 
 def row(one: Around) -> dict[str, Any]:
     """One line of the table, plain values."""
-    opposite, lead, core = one.opposition, one.lead, summary(one.core)
+    opposite, lead, core, ring = one.opposition, one.lead, summary(one.core), one.ring
     return {
         "agent": one.agent,
         "stream": one.stream,
@@ -218,7 +269,11 @@ def row(one: Around) -> dict[str, Any]:
         "core_low": core.low,
         "core_high": core.high,
         "surround": summary(one.surround).mean,
-        "far": one.rings[-1].mean,
+        "ring": ring.radius,
+        "ring_depth": ring.depth.mean,
+        "ring_low": ring.depth.low,
+        "ring_high": ring.depth.high,
+        "far_depth": ring.far,
         "opposition": opposite.mean,
         "opposition_low": opposite.low,
         "opposition_high": opposite.high,
@@ -312,7 +367,7 @@ class _Cut:
                     kind,
                     lag,
                     at,
-                    ring_intervals(whole["rings"][:, None]),
+                    whole["rings"],
                     whole["core"],
                     whole["surround"],
                     {one.name: one for one in fits},

@@ -64,8 +64,9 @@ def _square(axis: Any, one: Around) -> None:
 def _profile(axis: Any, one: Around) -> None:
     """Means over rings with their intervals."""
     axis.set_visible(True)
-    means = np.array([ring.mean for ring in one.rings])
-    low, high = np.array([ring.low for ring in one.rings]), np.array([ring.high for ring in one.rings])
+    profile = one.profile
+    means = np.array([ring.mean for ring in profile])
+    low, high = np.array([ring.low for ring in profile]), np.array([ring.high for ring in profile])
     away = np.arange(len(means))
     axis.axhline(0, color=GREY, linewidth=0.6)
     axis.fill_between(away, low, high, color=GREY, alpha=0.35, linewidth=0)

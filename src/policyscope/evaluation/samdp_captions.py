@@ -158,7 +158,9 @@ def _fact(name: str, numbers: Array, inside: Array) -> list[Said]:
     if name in _CONDITIONS:
         return [Said(f"{'' if here > 0.5 else 'not '}{name}", weight)]
     more = here > usual
-    text = f"{name} {'high' if more else 'low'}" if name in _LEVELS else f"{'many' if more else 'few'} {name}"
+    text = (
+        f"{name} {'high' if more else 'low'}" if name in _LEVELS else f"{'more' if more else 'fewer'} {name} than usual"
+    )
     return [Said(f"{text} ({here:.{_digits(usual)}f}; {usual:.{_digits(usual)}f} on average)", weight)]
 
 
