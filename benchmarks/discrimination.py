@@ -75,7 +75,9 @@ def main(options: Options) -> None:
 def table(result: dict) -> None:
     print(f"\n{result['agent']} ({result['seconds']:.0f} s)\n")
     print("| map | separation | noise | elsewhere | specificity | support |\n| --- | --- | --- | --- | --- | --- |")
-    for name, values in sorted(result["maps"].items(), key=lambda one: -np.nan_to_num(np.nanmean(one[1]["support"]), nan=-9)):
+    for name, values in sorted(
+        result["maps"].items(), key=lambda one: -np.nan_to_num(np.nanmean(one[1]["support"]), nan=-9)
+    ):
         cells = [f"{np.nanmean(values[what]):.3f}" for what in ("separation", "noise", "elsewhere")]
         cells += [str(summary(np.array(values[what]))) for what in ("specificity", "support")]
         print(f"| {name} | " + " | ".join(cells) + " |")
