@@ -181,6 +181,8 @@ def deepest_ring(rings: Array, draws: int = 1000) -> Ring:
         rings: (n, R) means over rings, frame by frame, NaN where the thing is not there.
         draws: Bootstrap samples, in blocks.
     """
+    # Where a centre lies between four pixels, none is within half a pixel of it.
+    rings = np.where(np.isfinite(rings[:, :1]) | (np.arange(rings.shape[1]) > 0), rings, rings[:, 1:2])
     there = np.isfinite(rings[:, 0])
     even = rings[there & (np.arange(len(rings)) % 2 == 0)]
     odd = rings[there & (np.arange(len(rings)) % 2 == 1)]
