@@ -26,11 +26,12 @@ from policyscope.agents.custom import make_agent
 from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
 from policyscope.episodes.returns import play_returns
+from policyscope.evaluation.rising import Noise, first_rise, reward_limits
 from policyscope.training.curve import rows
 from policyscope.training.games import Games
 from policyscope.training.recipe import Recipe
 from policyscope.training.watch.following import checkpoints, follow
-from policyscope.training.watch.recognition import Noise, Recognition, first_rise, reward_limits
+from policyscope.training.watch.recognition import Recognition
 
 COLOURS = {"gradient": "#6b7280", "guided_backprop": "#2563eb", "grad_cam": "#d97706", "g1_grad_cam": "#059669"}
 GAMES = 100

@@ -22,7 +22,7 @@ from policyscope.training.watch import Watcher
 from policyscope.training.watch.afterwards import afterwards
 from policyscope.training.watch.following import follow
 from policyscope.training.watch.outlets import read_findings, read_lines
-from policyscope.training.watch.recognition import Recognition, first_rise, reward_limits
+from policyscope.training.watch.recognition import Recognition
 
 # -- our own trainers --
 
@@ -110,13 +110,6 @@ def test_a_network_that_sees_only_what_moves_scores_above_all_shuffled_ones():
             return {"q": torch.stack([moved, -moved], dim=1)}
 
     assert recognition(Difference())["recognition/q/gradient"] > 2 * noise.limit
-
-
-def test_a_rise_is_twice_beyond_chance():
-    assert first_rise([1, 2, 3, 4, 5], [1, 9, 1, 9, 9], 5) == 4
-    assert first_rise([1, 2], [1, 9], 5) is None
-    limits = reward_limits([1, 100], mean=1.0, spread=2.0, played=100)
-    assert limits[0] > limits[1] == pytest.approx(1 + 3.09 * 2 * np.sqrt(2 / 100))
 
 
 def test_runs_measure_recognition_and_what_it_is_before_learning(tmp_path):

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from policyscope.evaluation.outcome import Outcome
+from policyscope.evaluation.parts.discrimination import discrimination
 from policyscope.evaluation.parts.early import early
 from policyscope.evaluation.parts.faithfulness import faithfulness
+from policyscope.evaluation.parts.hidden import hidden
+from policyscope.evaluation.parts.laplacian import laplacian
+from policyscope.evaluation.parts.samdp import samdp
 from policyscope.evaluation.parts.sanity import sanity
 from policyscope.evaluation.parts.smaller import smaller
 from policyscope.evaluation.parts.xrl import xrl
@@ -16,9 +20,13 @@ Part = Callable[[Subject], Outcome]
 
 PARTS: Mapping[str, Part] = {
     "faithfulness": faithfulness,
-    "xrl-bench": xrl,
     "sanity": sanity,
+    "discrimination": discrimination,
+    "laplacian": laplacian,
     "smaller-claims": smaller,
+    "xrl-bench": xrl,
+    "sorts-of-states": samdp,
     "early": early,
+    "hidden-return": hidden,
 }
 """Name -> part, in the order in which they are done. Before them come the scores of each frame."""

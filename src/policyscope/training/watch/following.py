@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from policyscope.errors import RunError
+from policyscope.evaluation.rising import Noise, first_rise
 from policyscope.storage import read_json
 from policyscope.training.curve import rows
 from policyscope.training.watch.outlets import FINDINGS, LINES, read_findings, read_lines
-from policyscope.training.watch.recognition import Noise, first_rise
 
 Points = list[tuple[float, float]]
 

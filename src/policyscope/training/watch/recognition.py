@@ -7,17 +7,12 @@ networks whose weights were shuffled, each tensor within itself, which keeps the
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from policyscope.agents.agent import Agent, Streams
 from policyscope.errors import TargetError
+from policyscope.evaluation.rising import SHUFFLES, Noise, shuffled
 from policyscope.saliency import plan, targets
 from policyscope.saliency.record import differentiating
 from policyscope.storage import Array
@@ -26,29 +21,6 @@ from policyscope.training.probe.states import Forward, ProbeStates
 
 METHODS = ("gradient", "guided_backprop", "grad_cam", "g1_grad_cam")
 ACTING = ("policy", "q", "advantage")
-SHUFFLES = 8
-BEYOND = 4.785
-"""Student's t with 7 degrees of freedom is beyond it once in a thousand (one-sided)."""
-NORMAL_BEYOND = 3.09
-"""A normal number is beyond it as often."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """What untrained networks score.
-
-    Attributes:
-        mean: Over them.
-        spread: Their standard deviation.
-    """
-
-    mean: float
-    spread: float
-
-    @property
-    def limit(self) -> float:
-        """What another untrained network passes once in a thousand."""
-        return self.mean + BEYOND * self.spread * math.sqrt(1 + 1 / SHUFFLES)
 
 
 class Recognition:
@@ -101,14 +73,9 @@ class Recognition:
     def noise(self, seed: int = 0) -> dict[str, Noise]:
         """What networks with this one's weights, shuffled, score; of the untrained one, before it learns."""
         generator = torch.Generator().manual_seed(seed)
-        scores = [self(_shuffled(self.agent.network, generator)) for _ in range(SHUFFLES)] if self.moves else []
+        scores = [self(shuffled(self.agent.network, generator)) for _ in range(SHUFFLES)] if self.moves else []
         names = scores[0] if scores else {}
-        return {
-            name: Noise(
-                float(np.mean([one[name] for one in scores])), float(np.std([one[name] for one in scores], ddof=1))
-            )
-            for name in names
-        }
+        return {name: Noise.of([one[name] for one in scores]) for name in names}
 
     def _flat(self, maps: Tensor, signed: bool) -> Tensor:
         if signed:
@@ -116,45 +83,6 @@ class Recognition:
         return maps.sum(dim=1) if maps.ndim == 4 else maps
 
 
-def first_rise(steps: Sequence[float], values: Sequence[float], limits: Sequence[float] | float) -> float | None:
-    """The first step at which a value is beyond its limit, and at the next one too.
-
-    Args:
-        steps: Rising.
-        values: As many.
-        limits: What chance passes once in a thousand, of each or of all.
-
-    Returns:
-        None where there is no such step.
-    """
-    beyond = np.asarray(values, float) > np.broadcast_to(np.asarray(limits, float), (len(values),))
-    twice = np.flatnonzero(beyond[:-1] & beyond[1:])
-    return float(steps[twice[0]]) if len(twice) else None
-
-
-def reward_limits(games: Sequence[float], mean: float, spread: float, played: int) -> Array:
-    """What the mean return of so many games passes once in a thousand, if they are played as at random.
-
-    Args:
-        games: How many games each mean is of.
-        mean: Return of games played at random.
-        spread: Their standard deviation.
-        played: How many they were.
-    """
-    counts = np.maximum(np.asarray(games, float), 1)
-    limits: Array = mean + NORMAL_BEYOND * spread * np.sqrt(1 / counts + 1 / played)
-    return limits
-
-
 def _streams(outputs: Streams) -> list[str]:
     acting = next((name for name in ACTING if name in outputs), None)
     return [name for name in (acting, "value") if name is not None and name in outputs]
-
-
-def _shuffled(network: nn.Module, generator: torch.Generator) -> nn.Module:
-    made = copy.deepcopy(network)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
-            parameter.copy_(parameter.flatten()[order].view_as(parameter))
-    return made
