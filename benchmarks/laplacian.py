@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import policyscope as ps
-from policyscope.evaluation.laplacian import Around, around, row
+from policyscope.evaluation.laplacian import around, row
+from policyscope.evaluation.laplacian_around import Around
 from policyscope.evaluation.laplacian_compare import by_loss, compared
 from policyscope.evaluation.laplacian_figure import figure
 from policyscope.evaluation.table import Table

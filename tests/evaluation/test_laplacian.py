@@ -10,7 +10,8 @@ from policyscope.agents.protocol import Protocol
 from policyscope.errors import TargetError
 from policyscope.evaluation import laplacian
 from policyscope.evaluation.fits import difference, families, fit
-from policyscope.evaluation.laplacian import around, deepest_ring, laplacian_table, moving, opposition
+from policyscope.evaluation.laplacian import around, laplacian_table, moving
+from policyscope.evaluation.laplacian_around import deepest_ring, opposition
 from policyscope.evaluation.laplacian_compare import by_loss, compared
 from policyscope.evaluation.laplacian_figure import figure
 from policyscope.evaluation.objects import objects_of

@@ -10,11 +10,12 @@ from torch import nn
 
 import policyscope as ps
 from policyscope.errors import TargetError
-from policyscope.evaluation.samdp import Samdp, modelled, samdp, state_values
+from policyscope.evaluation.samdp import Samdp, samdp, state_values
 from policyscope.evaluation.samdp_captions import captions
 from policyscope.evaluation.samdp_clusters import clustered, embedded, entropy, intensity, windowed
 from policyscope.evaluation.samdp_features import hidden
 from policyscope.evaluation.samdp_figure import figure
+from policyscope.evaluation.samdp_model import modelled
 
 GAMMA = 0.9
 

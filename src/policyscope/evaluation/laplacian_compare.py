@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from policyscope.evaluation.laplacian import Around, opposition_of
+from policyscope.evaluation.laplacian_around import Around, opposition_of
 from policyscope.evaluation.profiles import block_draws
 from policyscope.evaluation.statistics import Interval
 from policyscope.evaluation.table import Cell, Table

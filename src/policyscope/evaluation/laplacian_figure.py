@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from policyscope.errors import MissingExtraError
-from policyscope.evaluation.laplacian import Around
+from policyscope.evaluation.laplacian_around import Around
 
 GREEN, RED, GREY = "#1b7837", "#b2182b", "#7f7f7f"
 
