@@ -1,5 +1,6 @@
 """What does my agent look at, and what is wrong with it?"""
 
+from policyscope import evaluation
 from policyscope.agents import zoo
 from policyscope.agents.agent import Agent, ContinuousActions
 from policyscope.agents.custom import make_agent
@@ -35,6 +36,7 @@ __all__ = [
     "Regions",
     "attribute",
     "diagnose",
+    "evaluation",
     "explain",
     "load_agent",
     "make_agent",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from policyscope.evaluation import discrimination as telling
+from policyscope.evaluation.discrimination import CONTRAST, ActionMaps
+from policyscope.evaluation.discrimination import discrimination as told_apart
 from policyscope.evaluation.outcome import Key, Outcome
 from policyscope.evaluation.subject import Subject
 from policyscope.evaluation.table import Cell, Table
@@ -13,7 +14,7 @@ from policyscope.storage import Array
 STATES = 48
 RULE = "for over against"
 """Our action-discriminative guided backpropagation."""
-CONTRASTS = tuple(f"{name}{telling.CONTRAST}" for name in ("gradient", "guided_backprop", "grad_cam"))
+CONTRASTS = tuple(f"{name}{CONTRAST}" for name in ("gradient", "guided_backprop", "grad_cam"))
 _NOTE = (
     "separation: 1 - rank correlation of two actions' maps in one state; noise: of the same action's maps under noise "
     "that nobody sees; elsewhere: of the same action's maps in two states. specificity: by how much more hiding what "
@@ -27,8 +28,8 @@ def discrimination(subject: Subject) -> Outcome:
     if subject.agent.continuous is not None or len(subject.agent.actions) < 2:
         return Outcome(notes=["skipped: it needs an agent that chooses one of several actions"])
     names = (*subject.gradient_methods, *CONTRASTS, RULE)
-    maps = telling.ActionMaps(subject.agent, subject.episode, names)
-    found = telling.discrimination(subject.agent, subject.episode, subject.rows(STATES), maps, seed=subject.seed)
+    maps = ActionMaps(subject.agent, subject.episode, names)
+    found = told_apart(subject.agent, subject.episode, subject.rows(STATES), maps, seed=subject.seed)
     values: dict[Key, Array] = {}
     rows: list[list[Cell]] = []
     for name in names:

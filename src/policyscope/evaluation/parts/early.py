@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policyscope.evaluation import early as measuring
+from policyscope.evaluation.early import checkpoints
+from policyscope.evaluation.early import early as measured
 from policyscope.evaluation.objects import GAMES
 from policyscope.evaluation.outcome import Outcome
 from policyscope.evaluation.subject import Subject
@@ -15,11 +16,11 @@ def early(subject: Subject) -> Outcome:
     """The step at which each method first shows each kind of object, and that of the reward's rise."""
     run = Path(subject.agent.source)
     run = run if run.is_dir() else run.parent
-    if len(measuring.checkpoints(run)) < 2 or subject.agent.protocol.game not in GAMES:
+    if len(checkpoints(run)) < 2 or subject.agent.protocol.game not in GAMES:
         return Outcome(
             notes=["skipped: it needs the folder of a training with checkpoints, of a game whose objects are known"]
         )
-    found = measuring.early(
+    found = measured(
         run,
         subject.episode,
         subject.gradient_methods,

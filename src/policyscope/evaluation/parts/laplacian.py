@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from policyscope.evaluation import laplacian as around
+from policyscope.evaluation.laplacian import around, row
 from policyscope.evaluation.laplacian_figure import figure
 from policyscope.evaluation.objects import GAMES
 from policyscope.evaluation.outcome import Outcome
@@ -28,15 +28,15 @@ def laplacian(subject: Subject) -> Outcome:
     if agent.protocol.game not in GAMES or episode.ram is None or agent.protocol.ready:
         return Outcome(notes=["skipped: it needs a game of known objects, recorded with the console's RAM"])
     lags = range(min(agent.protocol.stack, _MOST))
-    found = around.around(agent, episode, lags=tuple(lags), name=agent.source)
+    found = around(agent, episode, lags=tuple(lags), name=agent.source)
     if find_spec("matplotlib") is not None and found:
         place = subject.out / "figures"
         place.mkdir(parents=True, exist_ok=True)
         newest = [one for one in found if one.lag == 0 and one.at == found[0].at]
         for ending in ("png", "pdf"):
             figure(newest, place / f"evaluation-laplacian.{ending}", f"guided backpropagation of {agent.source}")
-    rows = [around.row(one) for one in found]
-    plain: list[list[Cell]] = [[_cell(row[name]) for name in _SHOWN] for row in rows]
+    rows = [row(one) for one in found]
+    plain: list[list[Cell]] = [[_cell(one[name]) for name in _SHOWN] for one in rows]
     return Outcome({}, [Table("laplacian", _SHOWN, plain, _NOTE)], {"rows": rows})
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from policyscope.evaluation import sanity as checks
 from policyscope.evaluation.badges import Answer
 from policyscope.evaluation.outcome import Key, Outcome
+from policyscope.evaluation.sanity import MEASURE
+from policyscope.evaluation.sanity import sanity as checked
 from policyscope.evaluation.subject import Subject
 from policyscope.evaluation.table import Cell, Table
 from policyscope.storage import Array
@@ -26,8 +27,8 @@ def sanity(subject: Subject) -> Outcome:
     """Likeness of each method's maps to those of networks whose weights were drawn anew."""
     stream = subject.sources.streams[0]
     names = subject.gradient_methods
-    found = checks.sanity(subject.agent, subject.episode, subject.rows(STATES), names, stream=stream)
-    place = found.measures.index(checks.MEASURE)
+    found = checked(subject.agent, subject.episode, subject.rows(STATES), names, stream=stream)
+    place = found.measures.index(MEASURE)
     values: dict[Key, Array] = {}
     verdicts: dict[str, Any] = {}
     rows: list[list[Cell]] = []
@@ -42,7 +43,7 @@ def sanity(subject: Subject) -> Outcome:
         verdicts[name] = {"answer": _ANSWERS[decided], "verdict": decided, "text": text}
         seen = (head, whole, found.of_edges(name), found.of_edges_random(name), found.between_random(name))
         rows.append([name, *map(str, seen), str(found.learnt(name)), decided])
-    note = _NOTE.format(measure=checks.MEASURE.replace("_", " "))
+    note = _NOTE.format(measure=MEASURE.replace("_", " "))
     stages = [", ".join(stage.layers) for stage in found.stages]
     return Outcome(
         values, [Table("sanity", ("method", *_COLUMNS), rows, note)], {"verdicts": verdicts, "stages": stages}
