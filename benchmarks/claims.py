@@ -1,7 +1,9 @@
-"""The documents' claims, judged: evaluates agents of the zoo and writes what holds of each into docs/claims.md.
+"""The documents' claims, judged: evaluates agents of the zoo and says what holds of each.
 
     nice -n 10 python benchmarks/claims.py --out runs/claims                        # goes on where it was stopped
     python benchmarks/claims.py --out runs/claims --write docs/claims-table.md      # the table of what is there
+
+An agent takes some minutes an episode.
 """
 
 from __future__ import annotations
