@@ -16,7 +16,7 @@ import torch
 
 import policyscope as ps
 from policyscope.episodes.episode import Episode
-from policyscope.evaluation.claims import table_of
+from policyscope.evaluation.claims import overview_of, table_of
 from policyscope.evaluation.documents import CLAIMS, METHODS
 from policyscope.evaluation.evidence import Case
 from policyscope.evaluation.runner import NAMES, evaluate
@@ -63,10 +63,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cases = [case(name, AGENTS[name], options) for name in options.agents]
-    table = table_of(CLAIMS, [one for one in cases if one is not None])
+    known = [one for one in cases if one is not None]
     if options.write:
-        options.write.write_text(table.markdown(), encoding="utf-8")
-    print(table.markdown())
+        tables = (overview_of(CLAIMS, known), table_of(CLAIMS, known))
+        options.write.write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
+    print(overview_of(CLAIMS, known).markdown())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from policyscope.evaluation.claims import (
     judge,
     less,
     more,
+    overview_of,
     summed_up,
     table_of,
 )
@@ -90,4 +91,5 @@ def test_all_claims_of_the_documents_can_be_asked_of_an_agent_without_measuremen
     table = table_of(CLAIMS, [case("a", {})])
     assert len(table.rows) == len(CLAIMS)
     assert {row[2] for row in table.rows} == {"not tested"}
+    assert overview_of(CLAIMS, [AGENT]).columns == ("where", "claim", "a", "in all")
     assert {"grad_cam@3", "guided_backprop", "edges"} <= set(METHODS)

@@ -93,6 +93,22 @@ def summed_up(judged: Sequence[Judged]) -> str:
     return f"{word} ({counts['holds']} of {len(judged)})"
 
 
+def overview_of(claims: Sequence[Claim], cases: Sequence[Case]) -> Table:
+    """A row a claim, a column an agent, without numbers.
+
+    Args:
+        claims: What is said.
+        cases: Evaluated agents.
+    """
+    words = {"holds": "holds", "does not hold": "no", "open": "open"}
+    rows: list[list[Cell]] = []
+    for claim in claims:
+        judged = judge(claim, cases)
+        answers = {one.agent: words[one.answer] for one in judged}
+        rows.append([claim.where, claim.says, *(answers.get(case.name, "") for case in cases), summed_up(judged)])
+    return Table("verdicts", ("where", "claim", *(case.name for case in cases), "in all"), rows)
+
+
 def table_of(claims: Sequence[Claim], cases: Sequence[Case]) -> Table:
     """A row a claim and agent.
 
