@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -159,20 +159,32 @@ def _episode(options: Evaluate, agent: Agent, seed: int, folder: Path) -> Episod
 
 
 def _show(evaluation: Evaluation) -> None:
-    """What one wants to know first: a line a method."""
-    table = Table(title=f"{evaluation.name}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    heads, rows = evaluation.overview()
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    """What one wants to know first: a line a method; of parts that have none, their own tables."""
+    from policyscope.evaluation.table import shown as shown_cell
+
     screen = results()
-    screen.print(table)
+    heads, rows = evaluation.overview()
+    if rows:
+        screen.print(_table(evaluation.name, heads, rows))
+    for told in () if rows else evaluation.tables:
+        screen.print(
+            _table(f"{evaluation.name}: {told.title}", told.columns, [map(shown_cell, row) for row in told.rows])
+        )
+        screen.print(Text(told.note, style="dim"))
     for part, outcome in evaluation.outcomes.items():
         for text in outcome.notes:
             screen.print(Text(f"{part}: {text}", style="dim"))
     screen.print(Text(f"{counted(len(evaluation.tables), 'table')} in {evaluation.out / 'tables'}", style="dim"))
     screen.print()
+
+
+def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    return table
 
 
 def _words(values: Sequence[str]) -> tuple[str, ...]:
