@@ -24,6 +24,8 @@ def test_an_agent_is_evaluated_into_a_run_and_once_more_at_no_cost(agent, tmp_pa
     assert table["columns"][:4] == ["method", "ball", "paddle", "bricks"]
     main(words)
     assert capsys.readouterr().out == first
+    main(["report", str(tmp_path / "run")])
+    assert "recognition gain" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_several_seeds_and_agents_are_strata_of_common_tables(agent, tmp_path, capsys):

@@ -17,6 +17,7 @@ from rich.text import Text
 from policyscope.cli.options import AgentOptions, Flag, shown
 from policyscope.cli.terminal import bar, console, counted, note, results
 from policyscope.errors import PolicyscopeError, RunError
+from policyscope.storage import read_count
 
 if TYPE_CHECKING:
     from policyscope.agents.agent import Agent
@@ -111,6 +112,7 @@ def _evaluated(
     from policyscope.evaluation.sources import DEFAULT
 
     episode = _episode(options, agent, seed, folder)
+    _explain(options, agent, episode, folder)
     with ExitStack() as stack:
 
         def began(part: str) -> object:
@@ -132,6 +134,33 @@ def _evaluated(
             games=options.games,
             name=source,
             began=began,  # type: ignore[arg-type]
+        )
+
+
+def _explain(options: Evaluate, agent: Agent, episode: Episode, folder: Path) -> None:
+    """Keeps the maps of our methods beside the episode, for the report; an explanation that was stopped goes on."""
+    from policyscope.saliency.explain import explain
+    from policyscope.saliency.plan import METHODS
+
+    methods = [name for name in _words(options.methods) or METHODS if name in METHODS]
+    kept = folder / "maps.zarr" / "meta.json"
+    if (
+        not methods
+        or not (folder / "episode.zarr").is_dir()
+        or (kept.exists() and read_count(kept.parent) == len(episode))
+    ):
+        return
+    with bar("explaining", len(episode)) as advance:
+        explain(
+            agent,
+            episode,
+            methods,
+            stream=_words(options.stream)[:1] or None,
+            action=options.action,
+            lag=options.lag,
+            out=folder,
+            resume=True,
+            progress=lambda done, of: advance(done, of, "explaining"),
         )
 
 
