@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policyscope.errors import MissingExtraError
+from policyscope.evaluation.baselines import BASELINES
 from policyscope.evaluation.frames import MEASURES
-from policyscope.evaluation.summaries import BASELINES, Line
+from policyscope.evaluation.summaries import Line
 from policyscope.storage import disk_errors, replacing
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from policyscope.evaluation.badges import Badge
+from policyscope.evaluation.baselines import BASELINES
 from policyscope.evaluation.frames import MEASURES
 from policyscope.evaluation.scores import Scores
 from policyscope.evaluation.stability import word
@@ -16,7 +17,6 @@ from policyscope.evaluation.statistics import Interval, best_of, summary
 from policyscope.evaluation.table import Cell, Table
 from policyscope.storage import Array
 
-BASELINES = ("edges", "frame_difference", "random")
 _FEW = 30
 """Frames with a kind of object, below which nothing is ranked."""
 
