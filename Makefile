@@ -35,8 +35,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[video,hub,train,test]'
-	# These two name torchvision as a need, which has no CPU build here and is not used; the tests stand in for it.
-	$(PIP) --no-deps zennit==0.5.1 grad-cam==1.5.7 ttach==0.0.3
+	# The first two name torchvision as a need, which has no CPU build here and is not used, the tests stand in for it;
+	# the last would replace the OpenCV that needs no screen.
+	$(PIP) --no-deps zennit==0.5.1 grad-cam==1.5.7 ttach==0.0.3 quantus==0.6.0
+	$(PIP) cachetools pandas
 	touch $@ $(VENV)/.demo
 
 clean:
