@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from policyscope.training.games import Games
+from policyscope.training.games import Games, Shuffled
 from policyscope.training.recipe import Recipe
 
 
@@ -51,3 +51,26 @@ def test_age_tells_which_frames_of_a_stack_are_blank(played):
     assert any(age == 0 for _, age in young[4:])  # a second game began
     for stack, age in young:
         assert (stack.reshape(4, -1).max(axis=1) > 0).tolist() == [back <= age for back in (3, 2, 1, 0)]
+
+
+def test_shuffled_rewards_are_as_many_and_as_large_and_tell_nothing():
+    shuffled, rng = Shuffled(0, size=500), np.random.default_rng(1)
+    rewards = rng.choice([0.0, 1.0, 7.0], (2000, 8), p=[0.9, 0.08, 0.02]).astype(np.float32)
+    ends = rewards == 7
+    given = [shuffled(one, end) for one, end in zip(rewards, ends, strict=True)]
+    drawn, drawn_ends = np.stack([one for one, _ in given]), np.stack([end for _, end in given])
+    for size in (1.0, 7.0):
+        assert (drawn == size).mean() == pytest.approx((rewards == size).mean(), rel=0.15)
+    assert drawn_ends.mean() == pytest.approx(ends.mean(), rel=0.15)
+    for other in (rewards, drawn_ends, ends):
+        assert abs(np.corrcoef(drawn[500:].ravel(), other[500:].ravel())[0, 1]) < 0.03
+
+
+def test_a_learner_gets_shuffled_rewards_while_its_returns_are_the_consoles():
+    true, shuffled = (Games(Recipe(games=4, shuffle_rewards=shuffle), 4, seed=5) for shuffle in (False, True))
+    rng = np.random.default_rng(0)
+    actions = rng.integers(0, 4, (600, 4))
+    turns = [(true.step(row), shuffled.step(row)) for row in actions]
+    assert true.finished == shuffled.finished
+    assert not all(np.array_equal(one.rewards, other.rewards) for one, other in turns)
+    assert all(np.array_equal(one.over, other.over) for one, other in turns)

@@ -55,6 +55,7 @@ class Games:
             autoreset_mode="SameStep",
         )
         self._clip = recipe.clip_rewards
+        self._shuffled = Shuffled(seed) if recipe.shuffle_rewards else None
         self.observations, info = self._env.reset(seed=seed)
         self._frame_number = info["episode_frame_number"]
         self.age = np.zeros(recipe.games, np.int64)
@@ -78,8 +79,10 @@ class Games:
         self.count += int(over.sum())
         self._returns[over] = 0.0
         self.age = np.where(over, 0, self.age + 1)
-        rewards = np.sign(rewards) if self._clip else rewards
-        return Turn(rewards.astype(np.float32), ends | truncated, over)
+        rewards, ends = (np.sign(rewards) if self._clip else rewards).astype(np.float32), ends | truncated
+        if self._shuffled is not None:
+            rewards, ends = self._shuffled(rewards, ends)
+        return Turn(rewards, ends, over)
 
     def score(self) -> float:
         """Mean return of the last 100 games; not a number before one is finished."""
@@ -88,6 +91,29 @@ class Games:
     def close(self) -> None:
         """Ends the emulators."""
         self._env.close()
+
+
+class Shuffled:
+    """Gives out rewards and ends of other moments: as many and as large as the true ones, and unrelated to them.
+
+    Args:
+        seed: Of what is drawn.
+        size: Of the last moments that are drawn from.
+    """
+
+    def __init__(self, seed: int, size: int = 10_000) -> None:
+        self._rng = np.random.default_rng([seed, 1])
+        self._rewards, self._ends = np.zeros(size, np.float32), np.zeros(size, bool)
+        self._seen = 0
+
+    def __call__(self, rewards: Array, ends: Array) -> tuple[Array, Array]:
+        """Keeps a step's (n,), and draws as many of all that are kept; a reward and an end apart from each other."""
+        size = len(self._rewards)
+        places = (self._seen + np.arange(len(rewards))) % size
+        self._rewards[places], self._ends[places] = rewards, ends
+        self._seen += len(rewards)
+        drawn = self._rng.integers(0, min(self._seen, size), (2, len(rewards)))
+        return self._rewards[drawn[0]], self._ends[drawn[1]]
 
 
 def as_sequence(protocol: Protocol) -> Protocol:

@@ -30,6 +30,9 @@ class Recipe:
     """Gradients are scaled down to this norm."""
     clip_rewards: bool = True
     """Learn from the sign of a reward, as the documents' agents did."""
+    shuffle_rewards: bool = False
+    """Rewards and ends of lives come at moments drawn by chance, so that there is nothing to learn from them: the
+    sanity check by shuffled labels (Adebayo et al., 2018)."""
 
     def __post_init__(self) -> None:
         game_name(self.game)

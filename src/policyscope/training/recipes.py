@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +41,7 @@ FAMILIES: dict[type[Recipe], Family] = {
 
 
 _SHORT: dict[str, Any] = {"hidden": 64, "steps": 100_000, "epsilon_steps": 50_000, "learn_after": 5_000}
+_BRIEF = ActorCritic(game="breakout", steps=300_000, epochs=3)
 
 RECIPES: dict[str, Recipe] = {
     # The algorithms, each with one word of its own
@@ -77,6 +78,9 @@ RECIPES: dict[str, Recipe] = {
     "faulty-bidirectional": ActorCritic(
         game="seaquest", network="bidirectional_actor_critic", stack=10, hidden=64, steps=200_000
     ),
+    # The sanity check by shuffled labels: nothing to learn, and the same with something to learn
+    "shuffled-rewards": replace(_BRIEF, shuffle_rewards=True),
+    "unshuffled-rewards": _BRIEF,
     # The same without the mistakes
     "repaired-streams": RecurrentValue(game="seaquest", **_SHORT),
     "repaired-stack": ValueLearning(game="breakout", hidden=64, steps=200_000, epsilon_steps=100_000),
