@@ -113,9 +113,10 @@ def write(found: list[Around], out: Path) -> None:
         one for one in newest if one.stream != "value" and one.kind in ("ball", "paddle", "submarine", "fish", "aliens")
     ]
     drawn += [one for one in older if one.lag == 2]
-    (out / "images").mkdir(parents=True, exist_ok=True)
     figure(
-        drawn, out / "images" / "laplacian.png", "Guided backpropagation around things: mean map, and mean over rings"
+        drawn,
+        out / "images" / "laplacian.png",
+        title="Guided backpropagation around things: mean map, and mean over rings",
     )
     page = out / "laplacian.md"
     if page.exists() and BEGIN in page.read_text():

@@ -52,7 +52,8 @@ def main() -> None:
         start = time.perf_counter()
         found = samdp(agent, episode)
         parts.append(section(name, found, time.perf_counter() - start))
-        figure(found, episode, options.out / "images" / f"samdp-{name}.png", f"What {name} knows, and where it leads")
+        picture = options.out / "images" / f"samdp-{name}.png"
+        figure(found, episode, picture, title=f"What {name} knows, and where it leads")
         print(parts[-1], flush=True)
     page = options.out / "samdp.md"
     if page.exists() and BEGIN in page.read_text():

@@ -212,7 +212,8 @@ def test_two_agents_are_set_side_by_side(tmp_path):
     assert change["opposition stronger"] == "late"
     assert change["opposition low"] > 0
     assert by_loss([*early, *late]).rows == []  # both act by q
-    assert figure([*early, *late], tmp_path / "profiles.png").stat().st_size > 1000
+    figure([*early, *late], tmp_path / "profiles.png")
+    assert (tmp_path / "profiles.png").stat().st_size > 1000
 
 
 def test_older_frames_are_measured_where_things_were_and_where_they_are():

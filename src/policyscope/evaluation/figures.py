@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policyscope.errors import MissingExtraError
 from policyscope.evaluation.baselines import BASELINES
 from policyscope.evaluation.frames import MEASURES
 from policyscope.evaluation.summaries import Line
-from policyscope.storage import disk_errors, replacing
+from policyscope.rendering.figure import drawing, of_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,36 +22,6 @@ _ACROSS = 4
 _RATIOS, _LEAST = ("gain",), 0.02
 """Measures whose chance is 1 and whose half is as far from it as its double; what is less is drawn at the least."""
 _INCH_A_LINE = 0.22
-
-
-@contextmanager
-def figure(folder: Path, name: str, width: float, height: float) -> Iterator[Any]:
-    """Yields a matplotlib figure that is written to ``figures/NAME.png`` and ``.pdf`` when the block ends well.
-
-    Args:
-        folder: The run.
-        name: Of the files.
-        width: Inches.
-        height: Inches.
-
-    Raises:
-        MissingExtraError: There is no matplotlib.
-        RunError: The folder cannot be written.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "evaluate", "drawing figures") from None
-    drawn = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(drawn)
-    yield drawn
-    place = folder / "figures"
-    with disk_errors(folder):
-        place.mkdir(parents=True, exist_ok=True)
-        for ending in ("png", "pdf"):
-            with replacing(place / f"{name}.{ending}") as part:
-                drawn.savefig(part, format=ending)
 
 
 def draw_by_kind(folder: Path, name: str, lines: Sequence[Line], measure: str, title: str) -> None:
@@ -72,7 +41,7 @@ def draw_by_kind(folder: Path, name: str, lines: Sequence[Line], measure: str, t
     methods = _order(mine)
     rows = -(-len(kinds) // _ACROSS)
     height = rows * (_INCH_A_LINE * len(methods) + 0.6) + 0.4
-    with figure(folder, name, 2.0 + 2.1 * min(len(kinds), _ACROSS), height) as drawn:
+    with _figure(folder, name, 2.0 + 2.1 * min(len(kinds), _ACROSS), height) as drawn:
         grid = drawn.subplots(rows, min(len(kinds), _ACROSS), squeeze=False, sharey=True)
         for place, axes in enumerate(grid.flat):
             if place >= len(kinds):
@@ -98,11 +67,15 @@ def draw_of_maps(folder: Path, name: str, lines: Sequence[Line], measures: Seque
     if not shown:
         return
     methods = _order(mine)
-    with figure(folder, name, 2.0 + 2.1 * len(shown), _INCH_A_LINE * len(methods) + 1.0) as drawn:
+    with _figure(folder, name, 2.0 + 2.1 * len(shown), _INCH_A_LINE * len(methods) + 1.0) as drawn:
         for axes, measure in zip(drawn.subplots(1, len(shown), squeeze=False, sharey=True).flat, shown, strict=True):
             _panel(axes, [line for line in mine if line.measure == measure], methods, measure)
             axes.set_title(measure.replace("_", " "), fontsize=9, color=INK, loc="left")
         drawn.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+
+
+def _figure(folder: Path, name: str, width: float, height: float) -> AbstractContextManager[Any]:
+    return drawing(*of_run(folder, name), width=width, height=height, extra="evaluate", purpose="drawing figures")
 
 
 def _order(lines: Sequence[Line]) -> list[str]:

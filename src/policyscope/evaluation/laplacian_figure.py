@@ -8,45 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from policyscope.errors import MissingExtraError
 from policyscope.evaluation.laplacian_around import Around
+from policyscope.rendering.figure import drawing
 
 GREEN, RED, GREY = "#1b7837", "#b2182b", "#7f7f7f"
 
 
-def figure(found: Sequence[Around], path: str | Path, title: str = "") -> Path:
+def figure(found: Sequence[Around], *paths: str | Path, title: str = "") -> None:
     """Draws the mean map and the profile over rings of each, side by side: a row each.
 
     Args:
         found: What is drawn, as ``around`` has it.
-        path: A PNG, PDF or SVG file.
+        paths: PNG, PDF and SVG files.
         title: Above all.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
+        RunError: A file cannot be written.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "evaluate", "drawing profiles") from error
     columns = max(1, min(4, len(found)))
     rows = -(-len(found) // columns)
-    drawing, axes = plt.subplots(rows, 2 * columns, figsize=(4.6 * columns, 2.3 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.set_visible(False)
-    for number, one in enumerate(found):
-        row, column = divmod(number, columns)
-        _square(axes[row, 2 * column], one)
-        _profile(axes[row, 2 * column + 1], one)
-    if title:
-        drawing.suptitle(title, fontsize=11)
-    drawing.tight_layout(rect=(0, 0, 1, 0.98 if title else 1))
-    drawing.savefig(path, dpi=130)
-    plt.close(drawing)
-    return Path(path)
+    with drawing(
+        *map(Path, paths),
+        width=4.6 * columns,
+        height=2.3 * rows,
+        extra="evaluate",
+        purpose="drawing profiles",
+        dpi=130,
+        layout="tight",
+    ) as drawn:
+        axes = drawn.subplots(rows, 2 * columns, squeeze=False)
+        for axis in axes.flat:
+            axis.set_visible(False)
+        for number, one in enumerate(found):
+            row, column = divmod(number, columns)
+            _square(axes[row, 2 * column], one)
+            _profile(axes[row, 2 * column + 1], one)
+        if title:
+            drawn.suptitle(title, fontsize=11)
+            drawn.get_layout_engine().set(rect=(0, 0, 1, 0.98))
 
 
 def _square(axis: Any, one: Around) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from policyscope.episodes.episode import Episode
-from policyscope.errors import MissingExtraError
 from policyscope.evaluation.samdp import Samdp, known_objects
+from policyscope.rendering.figure import drawing
 from policyscope.rendering.sources import Pictures
 from policyscope.storage import Array
 
@@ -20,50 +20,58 @@ LEAST_CHANCE = 0.15
 WAYS = 2
 LEAST_ROAMING = 5.0
 """Screen pixels of standard deviation from which a thing is one that moves."""
+COLOURS = "viridis"
+"""Of values."""
 
 
-def figure(found: Samdp, episode: Episode, path: str | Path, title: str = "") -> Path:
+def figure(found: Samdp, episode: Episode, *paths: str | Path, title: str = "") -> None:
     """Draws the map of states with the ways between clusters, and a typical screen and a caption for each cluster.
 
     Args:
         found: The SAMDP.
         episode: That it was made of, for the screens.
-        path: A PNG, PDF or SVG file.
+        paths: PNG, PDF and SVG files.
         title: Above all.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
+        RunError: A file cannot be written.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "evaluate", "drawing a SAMDP") from error
     middles = _middles(found)
     left, right = _sides(middles)
     lines = max(len(left), len(right))
-    drawing = plt.figure(figsize=(17, max(2.05 * lines, 7) + 0.6))
-    grid = drawing.add_gridspec(lines, 5, width_ratios=(2.1, 1.7, 6.0, 1.7, 2.1), wspace=0.06, hspace=0.12)
-    colours = plt.get_cmap("viridis")
-    low, high = float(found.model.agent_values.min()), float(found.model.agent_values.max())
-    shade = [colours(0.08 + 0.84 * (value - low) / max(high - low, 1e-9)) for value in found.model.agent_values]
-    _map(drawing.add_subplot(grid[:, 2]), found, middles, shade, colours)
-    pictures, marks = Pictures(episode), _marks(episode)
-    for side, (text_column, picture_column) in ((left, (0, 1)), (right, (4, 3))):
-        for line, k in enumerate(side):
-            picture = drawing.add_subplot(grid[line, picture_column])
-            row = found.representatives[k, 0]
-            _screen(picture, pictures[[row]][0], pictures.pixel, k, shade[k])
-            for x, y in marks(row):
-                picture.scatter([x], [y], s=160, facecolors="none", edgecolors="white", linewidths=1.1)
-            _words(drawing.add_subplot(grid[line, text_column]), found, k, text_column == 0)
-    words = title or "What sorts of states the policy knows, and how it goes from one to another"
-    drawing.suptitle(words, fontsize=15, y=0.94)
-    drawing.savefig(path, dpi=110, bbox_inches="tight")
-    plt.close(drawing)
-    return Path(path)
+    with drawing(
+        *map(Path, paths),
+        width=17,
+        height=max(2.05 * lines, 7) + 0.6,
+        extra="evaluate",
+        purpose="drawing a SAMDP",
+        dpi=110,
+        layout=None,
+        cut=True,
+    ) as drawn:
+        grid = drawn.add_gridspec(lines, 5, width_ratios=(2.1, 1.7, 6.0, 1.7, 2.1), wspace=0.06, hspace=0.12)
+        shade = _shades(found.model.agent_values)
+        _map(drawn.add_subplot(grid[:, 2]), found, middles, shade)
+        pictures, marks = Pictures(episode), _marks(episode)
+        for side, (text_column, picture_column) in ((left, (0, 1)), (right, (4, 3))):
+            for line, k in enumerate(side):
+                picture = drawn.add_subplot(grid[line, picture_column])
+                row = found.representatives[k, 0]
+                _screen(picture, pictures[[row]][0], pictures.pixel, k, shade[k])
+                for x, y in marks(row):
+                    picture.scatter([x], [y], s=160, facecolors="none", edgecolors="white", linewidths=1.1)
+                _words(drawn.add_subplot(grid[line, text_column]), found, k, text_column == 0)
+        words = title or "What sorts of states the policy knows, and how it goes from one to another"
+        drawn.suptitle(words, fontsize=15, y=0.94)
+
+
+def _shades(values: Array) -> list[Any]:
+    """A colour of the map's scale for each cluster's value."""
+    from matplotlib import colormaps
+
+    low, high = float(values.min()), float(values.max())
+    return [colormaps[COLOURS](0.08 + 0.84 * (value - low) / max(high - low, 1e-9)) for value in values]
 
 
 def _marks(episode: Episode) -> Callable[[int], list[tuple[float, float]]]:
@@ -99,8 +107,8 @@ def _sides(middles: Array) -> tuple[list[int], list[int]]:
     return sides[0], sides[1]
 
 
-def _map(axis: Any, found: Samdp, middles: Array, shade: list[Any], colours: Any) -> None:
-    points = axis.scatter(*found.places.T, c=found.state_values, s=7, cmap=colours, alpha=0.45, linewidths=0)
+def _map(axis: Any, found: Samdp, middles: Array, shade: list[Any]) -> None:
+    points = axis.scatter(*found.places.T, c=found.state_values, s=7, cmap=COLOURS, alpha=0.45, linewidths=0)
     chances = found.model.chances
     for i in range(len(middles)):
         for j in np.argsort(-chances[i])[:WAYS]:

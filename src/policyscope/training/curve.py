@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from policyscope.errors import MissingExtraError
+from policyscope.rendering.figure import drawing
 from policyscope.storage import replacing
 
 BLUE, GREY = "#2563eb", "#6b7280"
@@ -62,26 +62,18 @@ def draw(path: Path, picture: Path, title: str = "", shows: str = "return, mean 
 
     Raises:
         MissingExtraError: There is no matplotlib.
+        RunError: The picture cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "train", "drawing a learning curve") from None
-
     points = [(float(r["step"]), float(r["return"])) for r in rows(path) if r.get("return") not in ("", "nan", None)]
-    figure = Figure(figsize=(7, 3.2), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
     unit, name = (1e6, "millions") if points and points[-1][0] > 2e6 else (1e3, "thousands")
-    axes.plot([step / unit for step, _ in points], [value for _, value in points], color=BLUE, linewidth=2)
-    axes.set_xlabel(f"agent steps ({name}, four frames each)")
-    axes.set_ylabel(shows)
-    axes.set_title(title, loc="left", fontsize=10, color=GREY)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    with replacing(picture) as part:
-        figure.savefig(part, format="png")
+    with drawing(picture, width=7, height=3.2, extra="train", purpose="drawing a learning curve") as drawn:
+        axes = drawn.add_subplot()
+        axes.plot([step / unit for step, _ in points], [value for _, value in points], color=BLUE, linewidth=2)
+        axes.set_xlabel(f"agent steps ({name}, four frames each)")
+        axes.set_ylabel(shows)
+        axes.set_title(title, loc="left", fontsize=10, color=GREY)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
 
 
 def _plain(value: Any) -> float | int:

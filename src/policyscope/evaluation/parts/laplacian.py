@@ -11,6 +11,7 @@ from policyscope.evaluation.objects import GAMES
 from policyscope.evaluation.outcome import Outcome
 from policyscope.evaluation.subject import Subject
 from policyscope.evaluation.table import Cell, Table
+from policyscope.rendering.figure import of_run
 
 _MOST = 4
 """Input frames that are looked at, the newest among them."""
@@ -30,11 +31,9 @@ def laplacian(subject: Subject) -> Outcome:
     lags = range(min(agent.protocol.stack, _MOST))
     found = around(agent, episode, lags=tuple(lags), name=agent.source)
     if find_spec("matplotlib") is not None and found:
-        place = subject.out / "figures"
-        place.mkdir(parents=True, exist_ok=True)
         newest = [one for one in found if one.lag == 0 and one.at == found[0].at]
-        for ending in ("png", "pdf"):
-            figure(newest, place / f"evaluation-laplacian.{ending}", f"guided backpropagation of {agent.source}")
+        paths = of_run(subject.out, "evaluation-laplacian")
+        figure(newest, *paths, title=f"guided backpropagation of {agent.source}")
     rows = [row(one) for one in found]
     plain: list[list[Cell]] = [[_cell(one[name]) for name in _SHOWN] for one in rows]
     return Outcome({}, [Table("laplacian", _SHOWN, plain, _NOTE)], {"rows": rows})

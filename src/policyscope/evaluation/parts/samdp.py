@@ -11,6 +11,7 @@ from policyscope.evaluation.samdp import samdp as made
 from policyscope.evaluation.samdp_figure import figure
 from policyscope.evaluation.subject import Subject
 from policyscope.evaluation.table import Cell, Table
+from policyscope.rendering.figure import of_run
 
 
 def samdp(subject: Subject) -> Outcome:
@@ -24,12 +25,8 @@ def samdp(subject: Subject) -> Outcome:
     except TargetError as error:
         return Outcome(notes=[f"skipped: {error}"])
     if find_spec("matplotlib") is not None:
-        place = subject.out / "figures"
-        place.mkdir(parents=True, exist_ok=True)
-        for ending in ("png", "pdf"):
-            figure(
-                found, subject.episode, place / f"evaluation-samdp.{ending}", f"{subject.agent.source}: sorts of states"
-            )
+        paths = of_run(subject.out, "evaluation-samdp")
+        figure(found, subject.episode, *paths, title=f"{subject.agent.source}: sorts of states")
     rows: list[list[Cell]] = [
         [
             row["cluster"],
