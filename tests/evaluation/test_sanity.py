@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from little import AGENTS, episode_for, policy_agent, q_agent, recurrent_agent
+from little import AGENTS, episode_for, q_agent
 from scipy.stats import spearmanr
 
-from policyscope.errors import ProtocolError
 from policyscope.evaluation.baselines import Pictures, edges
 from policyscope.evaluation.method_maps import MethodMaps
 from policyscope.evaluation.randomise import cascading
-from policyscope.evaluation.sanity import compared, sanity
+from policyscope.evaluation.sanity import sanity
 
 ROWS = np.arange(4, 36, 3)
 
@@ -47,18 +46,3 @@ def test_the_deciding_layers_are_those_above_the_convolutions():
     assert found.head == 1
     assert found.stages[found.head].layers == ("hidden.0",)
     assert not found.independent
-
-
-def test_two_agents_maps_of_the_same_states_are_compared():
-    one, other = q_agent(0), q_agent(1)
-    episode = episode_for(one)
-    found = compared(one, other, episode, ROWS, ("gradient", "guided_backprop"))
-    assert found["gradient"].shape == (len(ROWS), 4)
-    assert abs(found["gradient"][:, 0].mean()) < 0.3
-    same = compared(one, q_agent(0), episode, ROWS, ("gradient",))
-    assert np.allclose(same["gradient"], 1, atol=1e-4)
-
-
-def test_agents_with_a_memory_are_not_compared():
-    with pytest.raises(ProtocolError, match="memory"):
-        compared(recurrent_agent(), policy_agent(), episode_for(recurrent_agent()), ROWS)

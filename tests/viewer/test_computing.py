@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ import pytest
 import policyscope as ps
 from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
-from policyscope.errors import ProtocolError, RunError, TargetError
+from policyscope.errors import RunError, TargetError
 from policyscope.saliency.maps import Panel
-from policyscope.viewer.computing import LONGEST, Computing, check_agents
+from policyscope.viewer.computing import LONGEST, Computing
 
 PANELS = [
     Panel("gradient", "q", "taken", None, 0),
@@ -158,21 +157,10 @@ def test_maps_are_kept_within_their_budget(duel: Agent, played: Episode) -> None
 
 
 def test_another_checkpoint_explains_the_same_states(duel: Agent, other_duel: Agent, played: Episode) -> None:
-    check_agents(duel, other_duel)
     computing = Computing({"": duel, "b": other_duel}, played)
     made = computing.maps(played, PANELS[0], "b", 0, 6)
     np.testing.assert_allclose(made, stored(other_duel, played, PANELS[0])[:6], atol=1e-6)
     assert not np.allclose(made, computing.maps(played, PANELS[0], "", 0, 6))
-
-
-def test_an_agent_that_sees_or_does_something_else_cannot_be_compared(duel: Agent, recurrent: Agent) -> None:
-    with pytest.raises(ProtocolError, match="it sees observations of shape"):
-        check_agents(duel, replace(duel, protocol=replace(duel.protocol, stack=3)))
-    with pytest.raises(ProtocolError, match="its actions are NOOP, LEFT"):
-        check_agents(duel, replace(duel, actions=("NOOP", "LEFT")))
-    other = replace(recurrent, network=type(recurrent.network)().eval())
-    with pytest.raises(ProtocolError, match="it is recurrent"):
-        check_agents(recurrent, other)
 
 
 def test_a_longer_episode_needs_no_new_pass_over_the_network(duel: Agent, played: Episode) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -54,6 +54,10 @@ class Evaluate:
     """States of each episode for laborious measures."""
     games: Annotated[int, shown("N")] = 8
     """Played where an agent has to act with something hidden."""
+    shuffled: Annotated[str | None, shown("AGENT", "none")] = None
+    """Trained by the agent's recipe with --shuffle-rewards: do maps show what was learnt?"""
+    twin: Annotated[str | None, shown("AGENT", "none")] = None
+    """Trained by the agent's recipe from another seed: how alike are maps of two that learnt the same?"""
     game: Annotated[str | None, shown("GAME", "what the file or its folders tell")] = None
     """The Atari game."""
     protocol: Annotated[str | None, shown("NAME|FILE.json", "what the file's format implies")] = None
@@ -86,14 +90,14 @@ def evaluate_command(options: Evaluate) -> None:
         raise PolicyscopeError(f"no part {unknown[0]!r}; there are: {', '.join(NAMES)}")
     out = options.out or Path("runs") / "evaluate-{}".format("-".join(map(_plain, options.agents))[:60])
     single = len(options.agents) == 1 and len(options.seeds) == 1
+    named = {"shuffled": options.shuffled, "twin": options.twin}
+    others = {name: _loaded(options, source) for name, source in named.items() if source is not None}
     done: list[Evaluation] = []
     for source in options.agents:
-        agent = AgentOptions(
-            source, options.game, options.protocol, policy=options.policy, device=options.device
-        ).load()
+        agent = _loaded(options, source)
         for seed in options.seeds:
             folder = out if single else out / _plain(source) / f"seed-{seed}"
-            done.append(_evaluated(options, agent, source, seed, folder, parts or NAMES))
+            done.append(_evaluated(options, agent, others, source, seed, folder, parts or NAMES))
     for evaluation in done:
         _show(evaluation)
     if not single:
@@ -106,7 +110,13 @@ def evaluate_command(options: Evaluate) -> None:
 
 
 def _evaluated(
-    options: Evaluate, agent: Agent, source: str, seed: int, folder: Path, parts: Sequence[str]
+    options: Evaluate,
+    agent: Agent,
+    others: Mapping[str, Agent],
+    source: str,
+    seed: int,
+    folder: Path,
+    parts: Sequence[str],
 ) -> Evaluation:
     from policyscope.evaluation.runner import evaluate
     from policyscope.evaluation.sources import DEFAULT
@@ -132,9 +142,15 @@ def _evaluated(
             seed=seed,
             sampled=options.sampled,
             games=options.games,
+            shuffled=others.get("shuffled"),
+            twin=others.get("twin"),
             name=source,
             began=began,  # type: ignore[arg-type]
         )
+
+
+def _loaded(options: Evaluate, source: str) -> Agent:
+    return AgentOptions(source, options.game, options.protocol, policy=options.policy, device=options.device).load()
 
 
 def _explain(options: Evaluate, agent: Agent, episode: Episode, folder: Path) -> None:

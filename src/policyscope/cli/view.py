@@ -104,9 +104,9 @@ def view_command(options: View) -> None:
 
 
 def _view_run(folder: Path, episode: Episode | None, options: View) -> None:
+    from policyscope.agents.comparing import check_agents
     from policyscope.episodes.episode import Episode
     from policyscope.saliency.maps import Maps
-    from policyscope.viewer.computing import check_agents
     from policyscope.viewer.serve import Server, bound
     from policyscope.viewer.session import RunSession
 
@@ -128,9 +128,9 @@ def _view_run(folder: Path, episode: Episode | None, options: View) -> None:
 
 
 def _view_agent(options: View) -> None:
+    from policyscope.agents.comparing import check_agents
     from policyscope.saliency.explain import check_request
     from policyscope.saliency.request import make_request
-    from policyscope.viewer.computing import check_agents
     from policyscope.viewer.live import Live
     from policyscope.viewer.livesession import LiveSession
     from policyscope.viewer.panels import key_of

@@ -72,6 +72,8 @@ def evaluate(
     seed: int = 0,
     sampled: int = 96,
     games: int = 8,
+    shuffled: Agent | None = None,
+    twin: Agent | None = None,
     name: str | None = None,
     began: Began | None = None,
 ) -> Evaluation:
@@ -90,6 +92,8 @@ def evaluate(
         seed: Of what is drawn by chance.
         sampled: States for laborious measures.
         games: That are played where the agent acts under another condition.
+        shuffled: An agent trained by the same recipe from shuffled rewards, for the part ``shuffled-labels``.
+        twin: One trained by it from another seed, for the same part.
         name: Of the agent, in tables.
         began: Told of each part.
 
@@ -102,6 +106,7 @@ def evaluate(
         raise PolicyscopeError(f"no part {unknown[0]!r}; there are: {', '.join(NAMES)}")
     folder = Path(out)
     told: dict[str, Any] = {"action": action, "lag": lag, "seed": seed, "sampled": sampled, "games": games}
+    told |= {"shuffled": shuffled, "twin": twin}
     subject = Subject(agent, episode, folder, tuple(methods), tuple(streams), **told)
     scores = None
     if FRAMES in wanted:
@@ -109,11 +114,11 @@ def evaluate(
         scores = score_frames(agent, episode, subject.sources, folder, progress=progress)
     outcomes: dict[str, Outcome] = {}
     for part in [part for part in PARTS if part in wanted]:
-        found = load(folder, part, subject.fingerprint)
+        found = load(folder, part, subject.fingerprint(part))
         if found is None:
             mine = subject if began is None else replace(subject, progress=began(part))
             found = PARTS[part](mine)
-            save(folder, part, found, subject.fingerprint)
+            save(folder, part, found, subject.fingerprint(part))
         outcomes[part] = found
     return _finished(name or agent.source, folder, scores, outcomes, subject.sources.streams[0], action)
 

@@ -5,8 +5,7 @@ alone?
 trained network. One that stays alike says little of what was learnt. Beside it stands the likeness to the edges of the
 picture, which no network is needed for: Adebayo et al. found guided backpropagation to be little more than that.
 
-*Label randomisation*: two agents' maps on the same states, one of which learnt from rewards in another order than
-they came; :func:`compared` takes any two.
+The other half of their check, shuffled labels, is ``labels.py``.
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ import numpy as np
 
 from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
-from policyscope.errors import ProtocolError
 from policyscope.evaluation.baselines import Pictures, edges
 from policyscope.evaluation.method_maps import MethodMaps
 from policyscope.evaluation.randomise import How, Stage, cascading, independent, stages
-from policyscope.evaluation.similarity import SIMILARITIES, Seen, similarities
+from policyscope.evaluation.similarity import SIMILARITIES, Seen
 from policyscope.evaluation.statistics import Interval, paired, summary
 from policyscope.saliency.plan import METHODS
 from policyscope.saliency.record import evaluating
@@ -179,29 +177,3 @@ def sanity(
 
     to_edges = {name: own[name].like(plain) for name in names}
     return Sanity(rows, order, stacked(down), stacked(single), to_edges, stacked(random_edges), stacked(between))
-
-
-def compared(
-    one: Agent, other: Agent, episode: Episode, rows: Array, names: Iterable[str] = tuple(METHODS)
-) -> dict[str, Array]:
-    """Two agents' maps of the same states and actions: name -> likeness (n, measures) in the order of ``SIMILARITIES``.
-
-    For the label randomisation test, ``other`` learnt by the same recipe from shuffled rewards; the maps of a method
-    that shows what was learnt are then unlike. Two agents that learnt the same from other seeds tell how alike they
-    can be.
-
-    Args:
-        one: Whose episode it is, as a rule.
-        other: With the same observations and streams.
-        episode: Whose states are explained, for the actions taken in it.
-        rows: (n,) of the episode.
-        names: As for :class:`MethodMaps`.
-
-    Raises:
-        ProtocolError: They do not see the same.
-    """
-    if one.memory_size or other.memory_size:
-        raise ProtocolError("agents with a memory remember other things: maps of the same states cannot be compared")
-    names = tuple(names)
-    first, second = (MethodMaps(who, episode, names)(rows) for who in (one, other))
-    return {name: similarities(first[name], second[name]) for name in names}

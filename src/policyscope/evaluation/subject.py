@@ -20,6 +20,9 @@ from policyscope.evaluation.sources import DEFAULT, Sources
 from policyscope.saliency import plan
 from policyscope.storage import Array
 
+LABELS = "shuffled-labels"
+"""The part that compares the agent with others."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -42,6 +45,8 @@ class Subject:
         seed: Of what is drawn by chance.
         sampled: States for the measures that are laborious.
         games: That are played where an agent has to act under another condition.
+        shuffled: An agent that learnt by the same recipe from shuffled rewards, if there is one.
+        twin: One that learnt the same from another seed, if there is one.
         progress: Called with (done, of).
     """
 
@@ -55,15 +60,18 @@ class Subject:
     seed: int = 0
     sampled: int = 96
     games: int = 8
+    shuffled: Agent | None = None
+    twin: Agent | None = None
     progress: Progress = field(default=_silent, compare=False)
 
-    @property
-    def fingerprint(self) -> str:
-        """Of all that shapes the outcome."""
+    def fingerprint(self, part: str) -> str:
+        """Of all that shapes a part's outcome; other agents shape one part alone."""
         told: dict[str, Any] = {
             name: getattr(self, name) for name in ("methods", "streams", "action", "lag", "seed", "sampled", "games")
         }
         told |= {"agent": self.agent.fingerprint, "episode": self.episode.fingerprint}
+        if part == LABELS:
+            told |= {"others": [other and other.fingerprint for other in (self.shuffled, self.twin)]}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     @cached_property

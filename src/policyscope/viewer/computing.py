@@ -13,7 +13,7 @@ import numpy as np
 
 from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
-from policyscope.errors import PolicyscopeError, ProtocolError, RunError, TargetError
+from policyscope.errors import PolicyscopeError, RunError, TargetError
 from policyscope.saliency.explainer import Explainer
 from policyscope.saliency.maps import Panel, map_column
 from policyscope.saliency.plan import PERTURBATION
@@ -52,22 +52,6 @@ def request_of(agent: Agent, episode: Episode, layers: Sequence[str], panels: Se
         window=max(request.window for request in requests),
         notes=tuple(dict.fromkeys(note for request in requests for note in request.notes)),
     )
-
-
-def check_agents(first: Agent, other: Agent) -> None:
-    """Makes sure that an agent can explain what another one played.
-
-    Raises:
-        ProtocolError: It sees or does something else.
-    """
-    told = f"{other.source} cannot be compared with {first.source}"
-    shapes = [tuple(agent.protocol.observation_shape) for agent in (first, other)]
-    if shapes[0] != shapes[1]:
-        raise ProtocolError(f"{told}: it sees observations of shape {shapes[1]}, not {shapes[0]}")
-    if other.actions != first.actions:
-        raise ProtocolError(f"{told}: its actions are {', '.join(other.actions)}, not {', '.join(first.actions)}")
-    if other.memory_size and other.fingerprint != first.fingerprint:
-        raise ProtocolError(f"{told}: it is recurrent, and the run holds the other's memories; play it by itself")
 
 
 class Computing:

@@ -9,18 +9,20 @@ from policyscope.evaluation.parts.discrimination import discrimination
 from policyscope.evaluation.parts.early import early
 from policyscope.evaluation.parts.faithfulness import faithfulness
 from policyscope.evaluation.parts.hidden import hidden
+from policyscope.evaluation.parts.labels import labels
 from policyscope.evaluation.parts.laplacian import laplacian
 from policyscope.evaluation.parts.samdp import samdp
 from policyscope.evaluation.parts.sanity import sanity
 from policyscope.evaluation.parts.smaller import smaller
 from policyscope.evaluation.parts.xrl import xrl
-from policyscope.evaluation.subject import Subject
+from policyscope.evaluation.subject import LABELS, Subject
 
 Part = Callable[[Subject], Outcome]
 
 PARTS: Mapping[str, Part] = {
     "faithfulness": faithfulness,
     "sanity": sanity,
+    LABELS: labels,
     "discrimination": discrimination,
     "laplacian": laplacian,
     "smaller-claims": smaller,
