@@ -20,11 +20,11 @@ import numpy as np
 from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
 from policyscope.errors import PolicyscopeError, TargetError
+from policyscope.evaluation.last_hidden import hidden
 from policyscope.evaluation.objects.extract import objects_of_episode
 from policyscope.evaluation.objects.scene import Objects
 from policyscope.evaluation.samdp_captions import Caption, captions
 from policyscope.evaluation.samdp_clusters import Clustering, clustered, embedded, standardised
-from policyscope.evaluation.samdp_features import hidden
 from policyscope.evaluation.samdp_model import Model, modelled
 from policyscope.storage import Array, write_json
 

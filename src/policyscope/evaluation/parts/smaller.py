@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from policyscope.errors import TargetError
 from policyscope.evaluation.baselines import Pictures
 from policyscope.evaluation.cancelling import cancelled, cancelled_by_chance
 from policyscope.evaluation.hiding import chunks
+from policyscope.evaluation.last_hidden import going_in, listening, outlets
 from policyscope.evaluation.magnitude import magnitude
 from policyscope.evaluation.outcome import Key, Outcome
 from policyscope.evaluation.phantom import empty, phantom
@@ -22,6 +25,7 @@ from policyscope.saliency.lags import by_lag
 from policyscope.saliency.passes import Passes
 from policyscope.saliency.record import differentiating
 from policyscope.saliency.request import known_streams
+from policyscope.saliency.trace import Trace
 from policyscope.storage import Array
 
 _ROWS = 32
@@ -30,7 +34,7 @@ _SIGNED = ("gradient", "guided_backprop")
 
 
 def smaller(subject: Subject) -> Outcome:
-    """What the paper says in passing, as numbers."""
+    """What the paper says in passing, as numbers; a state is rare by what the last hidden layer makes of it."""
     values, numbers = _of_gradients(subject)
     values |= _phantoms(subject)
     rows: list[list[Cell]] = []
@@ -50,13 +54,14 @@ def _of_gradients(subject: Subject) -> tuple[dict[Key, Array], dict[str, Any]]:
     agent, episode = subject.agent, subject.episode
     passes, maps = Passes(agent, episode), subject.maps(*_SIGNED)
     window = agent.protocol.stack if not agent.memory_size else 4
+    paths = _last_hidden(passes, subject.rows(_SPREAD))
     parts: dict[str, list[Array]] = {}
 
     def add(name: str, found: Array) -> None:
         parts.setdefault(name, []).append(found)
 
     for chunk in chunks(subject.rows(_SPREAD), _ROWS):
-        with differentiating():
+        with differentiating(), listening(agent.network, len(chunk)) as seen:
             trace = passes.watched(chunk, window=window)
             target = maps.target(trace, chunk)
             for method, made in plan.compute(trace, target, _SIGNED, 1).items():
@@ -67,10 +72,9 @@ def _of_gradients(subject: Subject) -> tuple[dict[Key, Array], dict[str, Any]]:
             for stream in known_streams(agent):
                 one = targets.select(targets.stream_of(trace.outputs, stream), "greedy", trace.states, stream)
                 add(f"strength {stream}", _strength(trace.gradients(one, "standard").input))
-            hidden = torch.cat([trace.outputs[name].reshape(len(chunk), -1) for name in agent.streams], dim=1)
-            add("outputs", hidden.detach().float().cpu().numpy())
+            add("features", going_in(seen, paths) if paths else _outputs(trace, agent.streams))
     found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    rare = rarity(found["outputs"], subject.rows(_SPREAD))
+    rare = rarity(found["features"], subject.rows(_SPREAD))
     values: dict[Key, Array] = {("rarity", "states", ""): rare}
     for name, sizes in found.items():
         if name.startswith("strength "):
@@ -89,7 +93,21 @@ def _of_gradients(subject: Subject) -> tuple[dict[Key, Array], dict[str, Any]]:
     }
     value = typical.get("value", 0.0)
     strengths = {name: size / value for name, size in typical.items() if name != "value"} if value else {}
-    return values, {"rarity": related, "strengths": strengths}
+    return values, {"rarity": related, "rarity_in": list(paths or agent.streams), "strengths": strengths}
+
+
+def _last_hidden(passes: Passes, rows: Array) -> tuple[str, ...]:
+    """The layers whose input is the last hidden layer; none where the agent has no such layer."""
+    try:
+        return outlets(passes, rows)
+    except TargetError:
+        return ()
+
+
+def _outputs(trace: Trace, streams: Sequence[str]) -> Array:
+    """(n, entries): what the network puts out, all streams side by side."""
+    outputs = torch.cat([trace.outputs[name].reshape(trace.states, -1) for name in streams], dim=1)
+    return np.asarray(outputs.detach().float().cpu().numpy())
 
 
 def _strength(gradient: torch.Tensor | None) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,8 @@ from policyscope.saliency.record import evaluating
 from policyscope.saliency.request import default_stream
 from policyscope.storage import Array
 
+Seen = dict[str, tuple[Tensor, Tensor]]
+"""Path of a linear layer -> what went in and came out, in the order in which they ran last."""
 CHUNK = 128
 _PROBED = 4
 
@@ -40,17 +42,26 @@ def hidden(agent: Agent, episode: Episode, rows: Array) -> tuple[Array, tuple[st
         TargetError: No linear layer leads to what the agent acts by.
     """
     passes = Passes(agent, episode)
-    paths = _outlets(agent, passes, rows[:_PROBED])
+    paths = outlets(passes, rows)
     parts = []
     for first in range(0, len(rows), CHUNK):
-        _, seen = _watched(agent, passes, rows[first : first + CHUNK])
-        parts.append(np.concatenate([seen[path][0].float().cpu().numpy() for path in paths], axis=1))
+        _, seen = _run(passes, rows[first : first + CHUNK])
+        parts.append(going_in(seen, paths))
     return np.concatenate(parts), paths
 
 
-def _outlets(agent: Agent, passes: Passes, rows: Array) -> tuple[str, ...]:
-    """The linear layers that the acting stream comes out of."""
-    streams, seen = _watched(agent, passes, rows)
+def outlets(passes: Passes, rows: Array) -> tuple[str, ...]:
+    """The paths of the linear layers that what the agent acts by comes out of.
+
+    Args:
+        passes: Of the agent that is asked.
+        rows: (n,) of the episode, of which a few are looked at.
+
+    Raises:
+        TargetError: There is none.
+    """
+    agent = passes.agent
+    streams, seen = _run(passes, rows[:_PROBED])
     for names in ((default_stream(agent),), ("advantage", "value")):
         found = [path for name in names if (path := _made_by(streams.get(name), seen)) is not None]
         if found:
@@ -64,7 +75,7 @@ def _outlets(agent: Agent, passes: Passes, rows: Array) -> tuple[str, ...]:
     return (wide[-1],)
 
 
-def _made_by(stream: Tensor | None, seen: dict[str, tuple[Tensor, Tensor]]) -> str | None:
+def _made_by(stream: Tensor | None, seen: Seen) -> str | None:
     """The layer whose output a stream is, up to what is the same for all actions (a dueling advantage's mean)."""
     if stream is None:
         return None
@@ -75,9 +86,9 @@ def _made_by(stream: Tensor | None, seen: dict[str, tuple[Tensor, Tensor]]) -> s
     return None
 
 
-def _watched(agent: Agent, passes: Passes, rows: Array) -> tuple[Streams, dict[str, tuple[Tensor, Tensor]]]:
-    """The streams, and of each linear layer that saw a row a state what went in and came out."""
-    with torch.inference_mode(), evaluating(agent.network), _listening(agent.network, len(rows)) as seen:
+def _run(passes: Passes, rows: Array) -> tuple[Streams, Seen]:
+    agent = passes.agent
+    with torch.inference_mode(), evaluating(agent.network), listening(agent.network, len(rows)) as seen:
         if agent.memory_size:
             streams = passes.unrolled(*passes.window(rows, 1))
         else:
@@ -86,13 +97,19 @@ def _watched(agent: Agent, passes: Passes, rows: Array) -> tuple[Streams, dict[s
 
 
 @contextmanager
-def _listening(network: nn.Module, states: int) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+def listening(network: nn.Module, states: int) -> Iterator[Seen]:
+    """Yields what is filled by each pass inside the block: the linear layers that see a row a state.
+
+    Args:
+        network: Whose layers.
+        states: That go through it.
+    """
+    seen: Seen = {}
 
     def keeper(path: str) -> Any:
         def keep(_module: nn.Module, given: Any, output: Tensor) -> None:
             if given[0].ndim == 2 and len(given[0]) == states:
-                seen.pop(path, None)  # in the order in which they ran last
+                seen.pop(path, None)
                 seen[path] = (given[0].detach(), output.detach())
 
         return keep
@@ -107,3 +124,8 @@ def _listening(network: nn.Module, states: int) -> Iterator[dict[str, tuple[Tens
     finally:
         for handle in handles:
             handle.remove()
+
+
+def going_in(seen: Seen, paths: Sequence[str]) -> Array:
+    """What went into some layers, side by side, (n, units) float32."""
+    return np.concatenate([seen[path][0].float().cpu().numpy() for path in paths], axis=1)
