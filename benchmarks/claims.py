@@ -9,46 +9,83 @@ An agent takes some minutes an episode.
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 import policyscope as ps
+from policyscope.agents.agent import Agent
 from policyscope.episodes.episode import Episode
 from policyscope.evaluation.claims import overview_of, table_of
-from policyscope.evaluation.documents import CLAIMS, METHODS
+from policyscope.evaluation.documents import CLAIMS, METHODS, STREAM_METHODS, STREAMS
 from policyscope.evaluation.evidence import Case
-from policyscope.evaluation.runner import NAMES, evaluate
+from policyscope.evaluation.runner import FRAMES, NAMES, Evaluation, evaluate
 
-AGENTS: dict[str, Literal["late", "early"]] = {
-    "breakout-dddqn": "late",
-    "breakout-dddqn-early": "early",
-    "breakout-a3c": "late",
-    "seaquest-a3c": "late",
-    "seaquest-split-attention-early": "early",
-    "seaquest-split-attention-late": "late",
-    "seaquest-dddqn": "late",
-    "seaquest-a3c-lstm": "late",
-    "pong-dqn": "late",
+
+@dataclass(frozen=True)
+class Judged:
+    """An agent of the zoo.
+
+    Attributes:
+        stage: Of its training.
+        earlier: The same after less training.
+        shuffled: The same recipe with shuffled rewards.
+        twin: The same recipe from another seed.
+    """
+
+    stage: Literal["late", "early"] = "late"
+    earlier: str | None = None
+    shuffled: str | None = None
+    twin: str | None = None
+
+
+AGENTS: dict[str, Judged] = {
+    "breakout-dddqn-early": Judged("early"),
+    "breakout-dddqn": Judged(earlier="breakout-dddqn-early"),
+    "breakout-a3c": Judged(),
+    "seaquest-split-attention-early": Judged("early"),
+    "seaquest-split-attention-late": Judged(earlier="seaquest-split-attention-early"),
+    "seaquest-dddqn-early": Judged("early"),
+    "seaquest-dddqn": Judged(earlier="seaquest-dddqn-early"),
+    "seaquest-a3c": Judged(),
+    "seaquest-a3c-lstm": Judged(),
+    "pong-dqn": Judged(),
+    "enduro-dqn": Judged(),
+    "videopinball-dqn": Judged(),
+    "unshuffled-rewards": Judged("early", shuffled="shuffled-rewards", twin="unshuffled-rewards-2"),
 }
-"""Of the zoo, those that are there."""
-PARTS = ("frames", "faithfulness", "sanity", "smaller-claims")
+"""Of the zoo, those that are there; an earlier one comes before its later one."""
+PARTS = (FRAMES, "faithfulness", "sanity", "shuffled-labels", "discrimination", "smaller-claims")
 
 
-def case(name: str, stage: Literal["late", "early"], options: argparse.Namespace) -> Case | None:
+def case(name: str, options: argparse.Namespace, known: dict[str, Case]) -> Case | None:
     """An agent with its evaluations; what is done is not done again."""
-    runs = []
+    runs: list[Evaluation] = []
+    told = AGENTS[name]
     agent = ps.load_agent(f"zoo:{name}")
     for seed in range(options.seeds):
         folder = options.out / name / f"seed-{seed}"
-        begun = (folder / "episode.zarr" / "meta.json").exists()
         if options.write and not (folder / "evaluation").is_dir():
             continue
+        begun = (folder / "episode.zarr" / "meta.json").exists()
         episode = Episode.open(folder) if begun else ps.play(agent, options.steps, seed, out=folder)
-        runs.append(evaluate(agent, episode, METHODS, out=folder, parts=options.parts, sampled=options.sampled))
-        print(f"{name}, seed {seed}: {len(episode)} steps", flush=True)
-    return Case(name, str(agent.protocol.game), stage, runs) if runs else None
+        others = {"shuffled": other(told.shuffled), "twin": other(told.twin)}
+        sampled = {"sampled": options.sampled}
+        runs.append(evaluate(agent, episode, METHODS, out=folder, parts=options.parts, **sampled, **others))
+        if set(STREAMS) <= set(agent.streams):
+            apart = folder / "streams"
+            runs.append(evaluate(agent, episode, STREAM_METHODS, out=apart, parts=[FRAMES], streams=STREAMS))
+        print(f"{name}, seed {seed}: {len(episode)} steps", file=sys.stderr, flush=True)
+    made = Case(name, str(agent.protocol.game), told.stage, runs) if runs else None
+    return made and replace(made, earlier=known.get(told.earlier or ""))
+
+
+def other(name: str | None) -> Agent | None:
+    """Another agent of the zoo, if it is there."""
+    return ps.load_agent(f"zoo:{name}") if name in ps.zoo.names() else None
 
 
 def main() -> None:
@@ -62,12 +99,16 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="write the table of what is done, and evaluate nothing more")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    cases = [case(name, AGENTS[name], options) for name in options.agents]
-    known = [one for one in cases if one is not None]
+    known: dict[str, Case] = {}
+    for name in options.agents:
+        made = case(name, options, known)
+        if made is not None:
+            known[name] = made
+    cases = list(known.values())
     if options.write:
-        tables = (overview_of(CLAIMS, known), table_of(CLAIMS, known))
+        tables = (overview_of(CLAIMS, cases), table_of(CLAIMS, cases))
         options.write.write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
-    print(overview_of(CLAIMS, known).markdown())
+    print(overview_of(CLAIMS, cases).markdown())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Claims: judged by whole intervals, each agent by itself, and not at all where nothing was measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from policyscope.evaluation.claims import (
     beyond,
     both,
     correlated,
+    grown,
     judge,
     less,
     more,
@@ -54,6 +57,22 @@ AGENT = case(
 def test_a_claim_holds_where_all_of_its_intervals_are_on_its_side(test, answer):
     (found,) = judge(Claim("here", "so", test), [AGENT])
     assert found.answer == answer
+
+
+def test_what_grows_with_training_is_compared_with_the_earlier_agent():
+    early = case("e", {("m", "one", ""): noisy(0, 3, 90), ("m", "two", ""): noisy(0, 4, 90)}, stage="early")
+    late = replace(case("l", {("m", "one", ""): noisy(1, 5), ("m", "two", ""): noisy(1, 6)}), earlier=early)
+    answers = [
+        [one.answer for one in judge(Claim("here", "so", test), [late])]
+        for test in (
+            grown("m", "one"),
+            grown("m", "one", side="below"),
+            grown("m", "one", than="two"),
+            grown("m", "three"),
+        )
+    ]
+    assert answers == [["holds"], ["does not hold"], ["open"], []]
+    assert judge(Claim("here", "so", grown("m", "one")), [early]) == []
 
 
 def test_what_was_not_measured_is_not_judged():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from policyscope.evaluation.statistics import best_of, block_length, paired, summary
+from policyscope.evaluation.statistics import best_of, block_length, paired, summary, unpaired
 
 
 def autoregressive(count: int, memory: float, seed: int) -> np.ndarray:
@@ -62,6 +62,17 @@ def test_a_difference_is_found_where_frames_are_paired_though_the_intervals_over
     assert summary(one).low < summary(other).high
     assert paired(one, other).against() == "higher"
     assert paired(other, one).against() == "lower"
+
+
+def test_a_difference_of_other_frames_has_the_interval_of_two_samples():
+    one, other = np.random.default_rng(0).normal(1, 1, 250), np.random.default_rng(1).normal(0, 2, 400)
+    found = unpaired(one, other)
+    low, high = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
+    assert found.mean == pytest.approx(one.mean() - other.mean())
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
+    assert found.n == 250
+    assert unpaired([one, one + 1], [other]).mean == pytest.approx(found.mean + 0.5)
+    assert unpaired(one, np.full(9, np.nan)).n == 0
 
 
 def test_nothing_is_called_better_inside_its_noise():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policyscope.evaluation.evidence import Case
-from policyscope.evaluation.statistics import Interval, paired
+from policyscope.evaluation.statistics import Interval, paired, unpaired
 from policyscope.evaluation.table import Cell, Table
 
 Answer = Literal["holds", "does not hold", "open"]
@@ -183,6 +183,26 @@ def apart(measure: str, one: str, other: str, by: float) -> Test:
 
     def test(case: Case) -> Iterator[tuple[Interval, str]]:
         yield shifted(case.difference(measure, one, other), by), f"{measure} of {one} less that of {other} less {by:g}"
+
+    return test
+
+
+def grown(measure: str, source: str, kind: str = "", than: str = "", side: Side = "above") -> Test:
+    """A measure is larger (or smaller) after more training, by more than that of another source, if one is named."""
+
+    def test(case: Case) -> Iterator[tuple[Interval, str]]:
+        early = case.earlier
+        if early is None:
+            return
+        now, before = ([one.values(measure, name, kind) for name in (source, than) if name] for one in (case, early))
+        if not all((*now, *before)) or len({len(values) for values in now}) > 1:
+            return
+        if than:
+            now, before = ([[a - b for a, b in zip(*pair, strict=True)]] for pair in (now, before))
+        found = unpaired(now[0], before[0])
+        words = f"{measure} of {source}{_on(kind)}" + (f" less that of {than}" if than else "")
+        words += f", less the same of {early.name}"
+        yield (found, words) if side == "above" else (flipped(found), f"the negative of {words}")
 
     return test
 

@@ -7,13 +7,21 @@ them among its methods (see ``METHODS``).
 from __future__ import annotations
 
 from policyscope.evaluation.baselines import BASELINES
-from policyscope.evaluation.claims import Claim, apart, between, beyond, both, correlated, less, more
+from policyscope.evaluation.claims import Claim, apart, between, beyond, both, correlated, grown, less, more
 from policyscope.saliency import plan
 
 METHODS = (*plan.METHODS, "grad_cam@2", "grad_cam@3", "g1_grad_cam@3", *BASELINES)
 """What has to be evaluated for all claims."""
 
+STREAMS = ("value", "advantage")
+STREAM_METHODS = ("gradient", "guided_backprop")
+"""What has to be evaluated of dueling agents besides, for claims about their streams."""
+
+_FULL = ("full_grad", "full_grad_pp")
 _GUIDED, _CAM, _G1 = "guided_backprop", "grad_cam", "g1_grad_cam"
+_OF_VALUE, _OF_ADVANTAGE = (f"{stream}: guided_backprop" for stream in STREAMS)
+_RULE = "for over against"
+"""Our action-discriminative guided backpropagation, see ``discrimination.py``."""
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -131,6 +139,79 @@ CLAIMS: tuple[Claim, ...] = (
         beyond("after_all", _GUIDED, 0.5, side="below"),
     ),
     Claim(
+        "paper, Figure 8",
+        "in Breakout the advantage stream looks more at the paddle than the value stream",
+        more("gain", _OF_ADVANTAGE, _OF_VALUE, "paddle"),
+        games=("breakout",),
+    ),
+    Claim(
+        "paper, Figure 9",
+        "the value stream looks more at where the wall is broken through, at rewards to come",
+        more("gain", _OF_VALUE, _OF_ADVANTAGE, "gap"),
+        games=("breakout",),
+    ),
+    Claim(
+        "paper, Figure 13",
+        "in Seaquest the gradient of the advantage stream is more on the submarine than that of the value stream",
+        more("gain", "advantage: gradient", "value: gradient", "submarine"),
+        games=("seaquest",),
+    ),
+    Claim(
+        "paper, Figures 14 and 16",
+        "the value stream looks more at the oxygen bar than the advantage stream",
+        both(
+            more("gain", "value: gradient", "advantage: gradient", "oxygen"),
+            more("gain", _OF_VALUE, _OF_ADVANTAGE, "oxygen"),
+        ),
+        games=("seaquest",),
+    ),
+    Claim(
+        "paper, Figure 28",
+        "the value stream looks more at fish and collected divers than the advantage stream",
+        both(
+            more("gain", _OF_VALUE, _OF_ADVANTAGE, "fish"),
+            more("gain", _OF_VALUE, _OF_ADVANTAGE, "collected divers"),
+        ),
+        games=("seaquest",),
+    ),
+    Claim(
+        "paper 4.1",
+        "a well trained agent is told from a badly trained one by guided backpropagation, less by Grad-CAM",
+        grown("precision", _GUIDED, "*", than=_CAM),
+    ),
+    Claim(
+        "paper 4.1, Figure 46",
+        "Grad-CAM is inverted more often in less trained agents",
+        grown("inverted_guided", _CAM, side="below"),
+    ),
+    Claim(
+        "paper 4.3",
+        "the stronger the gradients, the better the agent: those of the value grow with training",
+        grown("log strength", "value"),
+    ),
+    Claim(
+        "paper, Figure 47",
+        "of a poorly trained agent G1 Grad-CAM shows the number of lives",
+        beyond("gain", _G1, 1, "lives"),
+        games=("seaquest",),
+        stage="early",
+    ),
+    Claim(
+        "paper 4.2",
+        "Grad-CAM and G1 Grad-CAM show no relation to the action: two actions' maps differ no more than under noise",
+        both(between("separation_noise", "separation", _CAM), between("separation_noise", "separation", _G1)),
+    ),
+    Claim(
+        "paper 5, future work",
+        "an action-discriminative guided backpropagation marks what speaks for its action, more than the plain one",
+        both(beyond("support", _RULE, 0), more("support", _RULE, _GUIDED)),
+    ),
+    Claim(
+        "paper 5, against Adebayo et al.",
+        "guided backpropagation shows what was learnt: its maps are more like a twin's than those of shuffled rewards",
+        between("twin", "shuffled_labels", _GUIDED),
+    ),
+    Claim(
         "blog",
         "FullGrad++ is sharper than FullGrad",
         both(less("half_area", "full_grad_pp", "full_grad"), less("blob_width", "full_grad_pp", "full_grad")),
@@ -140,6 +221,24 @@ CLAIMS: tuple[Claim, ...] = (
         "FullGrad and FullGrad++ follow the ball",
         both(beyond("gain", "full_grad", 1, "ball"), beyond("gain", "full_grad_pp", 1, "ball")),
         games=("breakout", "pong", "video_pinball"),
+    ),
+    Claim(
+        "blog",
+        "FullGrad and FullGrad++ follow ball and rackets of Pong",
+        both(*(beyond("gain", name, 1, kind) for name in _FULL for kind in ("ball", "player", "opponent"))),
+        games=("pong",),
+    ),
+    Claim(
+        "blog",
+        "in Enduro FullGrad++ shows the cars, where FullGrad shows the road",
+        both(more("precision", "full_grad_pp", "full_grad", "cars"), beyond("gain", "full_grad_pp", 1, "cars")),
+        games=("enduro",),
+    ),
+    Claim(
+        "blog",
+        "in Video Pinball FullGrad++ shows the ball more precisely than FullGrad, and the flippers",
+        both(more("precision", "full_grad_pp", "full_grad", "ball"), beyond("gain", "full_grad_pp", 1, "flippers")),
+        games=("video_pinball",),
     ),
     Claim("blog", "Grad-CAM++ is more precise than Grad-CAM", more("precision", "grad_cam_pp", _CAM, "*")),
 )

@@ -24,12 +24,14 @@ class Case:
         game: That it played.
         stage: Of its training.
         runs: An evaluation an episode.
+        earlier: The same agent after less training, if there is one.
     """
 
     name: str
     game: str
     stage: Literal["late", "early"]
     runs: Sequence[Evaluation]
+    earlier: Case | None = None
 
     def values(self, measure: str, source: str, kind: str = "") -> list[Array]:
         """(n,) of each episode that has it; an empty list where none has.

@@ -74,8 +74,7 @@ def summary(
         draws: Resamples.
         seed: Of them.
     """
-    strata = [np.asarray(one, np.float64) for one in (values if isinstance(values, (list, tuple)) else [values])]
-    strata = [one for one in strata if np.isfinite(one).any()]
+    strata = _strata(values)
     known = sum(int(np.isfinite(one).sum()) for one in strata)
     if not strata:
         return NOTHING
@@ -83,7 +82,7 @@ def summary(
     if known < _LEAST:
         return Interval(mean, float("nan"), float("nan"), known)
     generator = np.random.default_rng(seed)
-    means = np.mean([_resampled(one, block or block_length(one), draws, generator) for one in strata], axis=0)
+    means = _means(strata, block, draws, generator)
     low, high = np.nanquantile(means, ((1 - level) / 2, (1 + level) / 2))
     return Interval(mean, float(low), float(high), known)
 
@@ -103,6 +102,30 @@ def paired(
         differences = [np.asarray(a, np.float64) - np.asarray(b, np.float64) for a, b in zip(one, other, strict=True)]
         return summary(differences, level=level, seed=seed)
     return summary(np.asarray(one, np.float64) - np.asarray(other, np.float64), level=level, seed=seed)
+
+
+def unpaired(
+    one: Array | Sequence[Array], other: Array | Sequence[Array], *, level: float = LEVEL, seed: int = 0
+) -> Interval:
+    """The mean of ``one`` minus that of ``other``, of different frames: each is resampled by itself.
+
+    Args:
+        one: As for :func:`summary`.
+        other: Of other frames.
+        level: Of the interval.
+        seed: Of the resamples.
+    """
+    sides = [_strata(values) for values in (one, other)]
+    known = min(sum(int(np.isfinite(stratum).sum()) for stratum in strata) for strata in sides)
+    if not known:
+        return NOTHING
+    first, second = (float(np.mean([np.nanmean(stratum) for stratum in strata])) for strata in sides)
+    if known < _LEAST:
+        return Interval(first - second, float("nan"), float("nan"), known)
+    generator = np.random.default_rng(seed)
+    drawn = [_means(strata, None, DRAWS, generator) for strata in sides]
+    low, high = np.nanquantile(drawn[0] - drawn[1], ((1 - level) / 2, (1 + level) / 2))
+    return Interval(first - second, float(low), float(high), known)
 
 
 def best_of(values: Mapping[str, Array | Sequence[Array]], *, largest: bool = True, level: float = LEVEL) -> list[str]:
@@ -150,6 +173,19 @@ def block_length(values: Array) -> int:
     small = np.flatnonzero(correlation < 0.05)
     kept = correlation[: small[0]] if len(small) else correlation
     return int(np.clip(np.ceil(2 * (1 + 2 * kept.sum()) - 1), 1, most))
+
+
+def _strata(values: Array | Sequence[Array]) -> list[Array]:
+    """Those in which anything is known."""
+    given = values if isinstance(values, (list, tuple)) else [values]
+    strata = [np.asarray(one, np.float64) for one in given]
+    return [one for one in strata if np.isfinite(one).any()]
+
+
+def _means(strata: Sequence[Array], block: int | None, draws: int, generator: np.random.Generator) -> Array:
+    """Means (draws,) over strata, each resampled by itself."""
+    resampled = [_resampled(one, block or block_length(one), draws, generator) for one in strata]
+    return np.asarray(np.mean(resampled, axis=0))
 
 
 def _resampled(values: Array, block: int, draws: int, generator: np.random.Generator) -> Array:
