@@ -118,9 +118,13 @@ def test_a_run_is_not_written_over(
     assert "already holds a run" in capsys.readouterr().err
 
 
-def test_a_reader_that_goes_away_is_no_mistake(agents: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("form", [["--json", "-"], []])
+@pytest.mark.parametrize(("broken", "rule", "status"), [(False, "zero_products", 0), (True, "reach", 1)])
+def test_a_reader_that_goes_away_is_no_mistake_and_does_not_hide_what_is_grave(
+    agents: tuple[Path, Path], broken: bool, rule: str, status: int, form: list[str]
+) -> None:
     script = "import sys; from policyscope.cli import main; main(sys.argv[1:])"
-    words = ["diagnose", str(agents[0]), *BRIEF, "--rules", "zero_products", "--json", "-"]
+    words = ["diagnose", str(agents[broken]), *BRIEF, "--rules", rule, *form]
     process = subprocess.Popen(
         [sys.executable, "-c", script, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -128,5 +132,5 @@ def test_a_reader_that_goes_away_is_no_mistake(agents: tuple[Path, Path]) -> Non
     assert process.stderr is not None
     process.stdout.close()
     said = process.stderr.read()
-    assert process.wait(120) == 0
+    assert process.wait(120) == status
     assert said == ""

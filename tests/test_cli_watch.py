@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -56,6 +58,16 @@ def test_a_grave_finding_is_shown_with_its_step_and_the_status_says_so(run, caps
     assert "ends-not-masked" in out
     assert "step 2,000" in out
     assert "try: mask them" in out
+
+
+@pytest.mark.parametrize(("findings", "status"), [([], 0), ([GRAVE], 1)])
+def test_a_reader_that_goes_away_does_not_change_the_status(run, findings, status):
+    (run / "findings.json").write_text(json.dumps(findings))
+    words = [sys.executable, "-m", "policyscope.cli", "watch", str(run), "--once"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == status
 
 
 def test_a_training_that_goes_on_is_followed_until_nothing_is_written(run, capsys):

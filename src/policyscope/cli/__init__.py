@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from policyscope.cli.failures import TERMINATED, Told, described
 from policyscope.cli.play import Play, play_command
 from policyscope.cli.render import Render, render_command
 from policyscope.cli.report import Report, report_command
-from policyscope.cli.terminal import PROGRAM, command_line
+from policyscope.cli.terminal import PROGRAM, command_line, for_a_reader
 from policyscope.cli.train import Train, train_command, train_type
 from policyscope.cli.view import View, view_command
 from policyscope.cli.watch import Watch, watch_command
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options: Any = None
     try:
-        with command_line(words):
+        with command_line(words), for_a_reader():
             options = tyro.extras.subcommand_cli_from_dict(
                 _types(words),
                 prog=PROGRAM,
@@ -68,9 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 args=words,
             )
             next(run for made, run in COMMANDS.values() if isinstance(options, made))(options)
-    except BrokenPipeError:
-        # Whoever read stdout has seen enough; Python flushes it once more as it ends, into a pipe that is closed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         # The parser's own way to end, and a command's that has said why.
         if isinstance(error, Told) or (isinstance(error, SystemExit) and error.code != TERMINATED):

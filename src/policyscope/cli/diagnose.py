@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from policyscope.cli.failures import Told
 from policyscope.cli.options import AgentOptions, Flag, shown
 from policyscope.cli.record import recorded, recorded_elsewhere
-from policyscope.cli.terminal import bar, console, counted, note
+from policyscope.cli.terminal import bar, console, counted, for_a_reader, note, results
 from policyscope.errors import PolicyscopeError, RunError
 
 if TYPE_CHECKING:
@@ -99,10 +96,11 @@ def diagnose_command(options: Diagnose) -> None:
         time.monotonic() - begun,
     )
     pictures = write_findings(options.out, findings) if options.out is not None else [None] * len(findings)
-    if options.json is not None:
-        _write_json(options.json, json.dumps(told(checkup, findings, pictures), indent=1))
-    if options.json != "-":
-        _printed(lambda: _show(checkup, findings, pictures, options.out))
+    with for_a_reader():  # who leaves early still gets the status
+        if options.json is not None:
+            _write_json(options.json, json.dumps(told(checkup, findings, pictures), indent=1))
+        if options.json != "-":
+            _show(checkup, findings, pictures, options.out)
     if any(finding.severity == "grave" for finding in findings):
         raise Told(SOMETHING_GRAVE)
 
@@ -135,25 +133,14 @@ def _episode(options: Diagnose, agent: Agent) -> Episode:
 
 def _write_json(where: str, text: str) -> None:
     if where == "-":
-        _printed(lambda: print(text))
+        print(text)
     else:
         Path(where).write_text(text + "\n", encoding="utf-8")
 
 
-def _printed(write: Callable[[], None]) -> None:
-    """Writes to stdout; a reader that has gone away has seen enough."""
-    try:
-        write()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes stdout once more as it ends, into a pipe that is closed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _show(checkup: Checkup, findings: Sequence[Finding], pictures: Sequence[str | None], out: Path | None) -> None:
     """Findings for people, the gravest first, and a last line that sums up."""
-    screen = Console(highlight=False)
-    screen = screen if screen.is_terminal else Console(highlight=False, width=COLUMNS)
+    screen = results(COLUMNS)
     for finding, picture in zip(findings, pictures, strict=True):
         table = Table.grid(padding=(0, 1))
         table.add_column(width=8, no_wrap=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,6 +34,25 @@ def command_line(words: Sequence[str]) -> Iterator[None]:
 def command() -> str:
     """The command line that makes the same run again."""
     return shlex.join([PROGRAM, *(word for word in _words.get() if word not in ("--resume", "--debug"))])
+
+
+@contextmanager
+def for_a_reader() -> Iterator[None]:
+    """What the block prints may find that whoever read stdout has seen enough: then it ends, which is no mistake."""
+    try:
+        yield
+    except BrokenPipeError:
+        _discard_stdout()
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _discard_stdout()
+
+
+def _discard_stdout() -> None:
+    # Python flushes stdout once more as it ends, into a pipe that is closed.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(text: str) -> None:
@@ -76,7 +97,16 @@ def returns_of(episode: Episode, most: int = 12) -> str:
     return ", ".join(parts) or "no game finished"
 
 
-def results() -> Console:
-    """A console on stdout; where it is no terminal, lines are as long as they need to be."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=200)
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # rich would end the process with status 1; for_a_reader says what it means
+
+
+def results(width: int = 200) -> Console:
+    """A console on stdout.
+
+    Args:
+        width: Of lines where it is no terminal.
+    """
+    made = _Results(highlight=False)
+    return made if made.is_terminal else _Results(highlight=False, width=width)

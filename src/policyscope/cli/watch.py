@@ -16,7 +16,7 @@ from rich.text import Text
 
 from policyscope.cli.failures import Told
 from policyscope.cli.options import Flag, shown
-from policyscope.cli.terminal import results
+from policyscope.cli.terminal import for_a_reader, results
 
 if TYPE_CHECKING:
     from policyscope.training.watch.following import Followed
@@ -73,7 +73,8 @@ def watch_command(options: Watch) -> None:
     elif not options.once and not state.done:
         state = _lines(options, console, state)
     found = _found(state)
-    console.print(_page(state, found))
+    with for_a_reader():  # who leaves early still gets the status
+        console.print(_page(state, found))
     if any(one.get("severity") == "grave" for one in found):
         raise Told(1)
 
