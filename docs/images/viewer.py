@@ -1,6 +1,7 @@
-"""Takes the pictures of docs/viewer.md: a finished run and a live game, in headless Chromium.
+"""Takes the pictures of docs/viewer.md: a finished run, one that was evaluated, and a live game, in headless Chromium.
 
-    python docs/images/viewer.py
+    python docs/images/viewer.py             # all of them
+    python docs/images/viewer.py judged      # some
 
 Needs Chromium (Debian's package) and the extras ``view`` and ``test``.
 """
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,47 +36,69 @@ READY = "!!(globalThis.policyscope?.timeline.groups && policyscope.ready(policys
 
 
 def main() -> None:
+    wanted = sys.argv[1:] or list(PICTURES)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        run, live = f"{folder}/run", f"{folder}/live"
-        command(
-            "explain", AGENT, "--steps", "400", "--seed", "2", "--stream", "policy,value", "--no-render", "--out", run
-        )
-        command("report", run, "--megabytes", "30")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        report = Path(run, "report.html").resolve().as_uri()
-        moment = "#step=133&tab=moments"
-        with shown(browser, f"{report}{moment}", (1600, 1000), "dark") as page:
-            taken(page, "viewer-dark")
-        with shown(browser, f"{report}#step=0", (1280, 800), "light", greeted=True) as page:
-            taken(page, "viewer-first-look")
-        with shown(browser, f"{report}{moment}", (390, 844), "light") as page:
-            taken(page, "viewer-phone")
-        with served(run) as address, shown(browser, address, (1600, 1000), "light") as page:
-            page.evaluate(QUESTIONS)
-            page.get_by_role("button", name="Hide it").click()
-            until(page, "!!document.querySelector('#page-ask .answer table')")
-            taken(page, "viewer-questions")
-        with (
-            served(AGENT, "--out", live, "--seed", "4") as address,
-            shown(browser, address, (1600, 1000), "dark") as page,
-        ):
-            until(page, "policyscope.manifest.steps > 150", 120)
-            page.get_by_role("button", name="pause the game").click()
-            page.evaluate("policyscope.jump(100)")
-            page.get_by_label("another action").select_option("2")
-            page.get_by_role("button", name="branch here").click()
-            until(page, "policyscope.live.status.track === 1 && policyscope.manifest.steps > 0")
-            page.get_by_role("button", name="go on playing").click()
-            until(page, "policyscope.manifest.steps > 45", 120)
-            page.get_by_role("button", name="pause the game").click()
-            until(page, "!policyscope.live.status.playing")
-            page.evaluate("policyscope.state.set({panels: policyscope.state.panels.slice(0, 3)})")
-            page.get_by_label("compare with").select_option("0")
-            until(page, "policyscope.state.panels.some((panel) => panel.track === 0)")
-            page.evaluate("policyscope.jump(30)")
-            time.sleep(2)
-            taken(page, "viewer-live")
+        for name in wanted:
+            PICTURES[name](browser, folder)
         browser.close()
+
+
+def finished(browser: Browser, folder: str) -> None:
+    """A run: the page as it is, on a telephone, greeting, and answering."""
+    run = f"{folder}/run"
+    command("explain", AGENT, "--steps", "400", "--seed", "2", "--stream", "policy,value", "--no-render", "--out", run)
+    command("report", run, "--megabytes", "30")
+    report = Path(run, "report.html").resolve().as_uri()
+    moment = "#step=133&tab=moments"
+    with shown(browser, f"{report}{moment}", (1600, 1000), "dark") as page:
+        taken(page, "viewer-dark")
+    with shown(browser, f"{report}#step=0", (1280, 800), "light", greeted=True) as page:
+        taken(page, "viewer-first-look")
+    with shown(browser, f"{report}{moment}", (390, 844), "light") as page:
+        taken(page, "viewer-phone")
+    with served(run) as address, shown(browser, address, (1600, 1000), "light") as page:
+        page.evaluate(QUESTIONS)
+        page.get_by_role("button", name="Hide it").click()
+        until(page, "!!document.querySelector('#page-ask .answer table')")
+        taken(page, "viewer-questions")
+
+
+def judged(browser: Browser, folder: str) -> None:
+    """A run that was evaluated: lanes of scores, and what is to be trusted of each panel."""
+    run = f"{folder}/judged"
+    command("evaluate", AGENT, "--steps", "400", "--seeds", "2", "--parts", "frames,faithfulness,sanity", "--out", run)
+    with served(run) as address, shown(browser, f"{address}#step=133", (1600, 1000), "light") as page:
+        page.evaluate("policyscope.state.set({selected: 2})")
+        page.evaluate("document.querySelector('.lanes-scroll').scrollTop = 1e6")
+        taken(page, "viewer-judged")
+
+
+def live(browser: Browser, folder: str) -> None:
+    """A game that was branched."""
+    with (
+        served(AGENT, "--out", f"{folder}/live", "--seed", "4") as address,
+        shown(browser, address, (1600, 1000), "dark") as page,
+    ):
+        until(page, "policyscope.manifest.steps > 150", 120)
+        page.get_by_role("button", name="pause the game").click()
+        page.evaluate("policyscope.jump(100)")
+        page.get_by_label("another action").select_option("2")
+        page.get_by_role("button", name="branch here").click()
+        until(page, "policyscope.live.status.track === 1 && policyscope.manifest.steps > 0")
+        page.get_by_role("button", name="go on playing").click()
+        until(page, "policyscope.manifest.steps > 45", 120)
+        page.get_by_role("button", name="pause the game").click()
+        until(page, "!policyscope.live.status.playing")
+        page.evaluate("policyscope.state.set({panels: policyscope.state.panels.slice(0, 3)})")
+        page.get_by_label("compare with").select_option("0")
+        until(page, "policyscope.state.panels.some((panel) => panel.track === 0)")
+        page.evaluate("policyscope.jump(30)")
+        time.sleep(2)
+        taken(page, "viewer-live")
+
+
+PICTURES: dict[str, Callable[[Browser, str], None]] = {"finished": finished, "judged": judged, "live": live}
 
 
 def command(*words: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests_browser import chromium, needs_browser, opened, viewed
 
 import policyscope as ps
 from policyscope.agents.agent import Agent
@@ -64,6 +65,23 @@ def test_the_page_is_told_the_badges_and_shows_panels_though_no_maps_were_stored
     header, _ = unbundle(session.bundle("series"))
     assert any(column["group"] == "score:flicker" for column in header["columns"])
     session.end()
+
+
+@needs_browser
+def test_the_selected_panels_method_stands_out_in_its_lanes(run: Path, checkpoint: Path) -> None:
+    note = {"options": {"agent": {"agent": str(checkpoint)}}, "observations": None}
+    (run / "run.json").write_text(json.dumps(note))
+    with chromium() as browser, viewed(str(run)) as (address, _):
+        seen = opened(browser, address)
+        name = "policyscope.timeline.looked(policyscope.timeline.groups.get('score:flicker'))?.name"
+        chips = "policyscope.panels.cards.map((card) => card.trust.hidden ? 0 : card.trust.children.length)"
+        methods = seen.do("policyscope.state.panels.map(({key}) => key.split('~')[0])")
+        for place, method in enumerate(methods):
+            seen.do("place => policyscope.state.set({selected: place})", place)
+            assert seen.do(name) == (method if method in ("guided_backprop", "grad_cam") else None)
+        assert seen.do(chips) == [int(method in ("guided_backprop", "grad_cam")) for method in methods]
+        seen.do("policyscope.drawNow()")
+        assert not seen.errors
 
 
 def test_damaged_badges_are_said(tmp_path: Path) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests_browser import Opened, chromium, needs_browser, opened
+from tests_browser import Opened, chromium, needs_browser, opened, viewed
 
 import policyscope as ps
 from policyscope.viewer.panels import key_of
@@ -29,28 +26,6 @@ STEPS = 70
 def browser() -> Iterator[Any]:
     with chromium() as found:
         yield found
-
-
-@contextmanager
-def viewed(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A viewer's process and its address."""
-    command = [sys.executable, "-m", "policyscope.cli", "view", *words, "--no-open", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert process.stdout is not None
-        told = []
-        for line in process.stdout:
-            told.append(line)
-            address = re.search(r"http://\S+", line)
-            if address:
-                break
-        else:
-            raise AssertionError("".join(told))
-        yield address[0], process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,3 +73,25 @@ def opened(browser: Any, address: str, width: int = 1280, height: int = 800, **o
     found.page.goto(address)
     found.ready()
     return found
+
+
+@contextmanager
+def viewed(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A viewer's process and its address."""
+    command = [sys.executable, "-m", "policyscope.cli", "view", *words, "--no-open", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        told = []
+        for line in process.stdout:
+            told.append(line)
+            address = re.search(r"http://\S+", line)
+            if address:
+                break
+        else:
+            raise AssertionError("".join(told))
+        yield address[0], process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)

@@ -21,7 +21,7 @@ export function drawEnds(plot, box) {
   }
 }
 
-export function drawLines(plot, box, columns, { colours = columns.length === 1 ? ["#56a8f0"] : CATEGORIES, low, high, log = false, steps = false } = {}) {
+export function drawLines(plot, box, columns, { colours = columns.length === 1 ? ["#56a8f0"] : CATEGORIES, low, high, log = false, steps = false, front } = {}) {
   const [from, to] = plot.range;
   const first = Math.floor(from), last = Math.min(Math.ceil(to), plot.steps);
   const read = (v) => (log ? Math.log10(Math.max(v, 1e-12)) : v);
@@ -53,11 +53,17 @@ export function drawLines(plot, box, columns, { colours = columns.length === 1 ?
     pen.stroke();
     pen.setLineDash([]);
   });
-  columns.forEach(({ values }, i) => {
-    pen.strokeStyle = colours[i % colours.length];
+  // One of many lines stands before the others, which only show what it is to be compared with.
+  const ordered = front ? [...columns.filter((column) => column !== front), front] : columns;
+  ordered.forEach((column, i) => {
+    const { values } = column;
+    const colour = !front ? colours[i % colours.length] : column === front ? plot.inks.accent : plot.inks.quiet;
+    pen.globalAlpha = front && column !== front ? 0.22 : 1;
+    if (column === front) pen.lineWidth = 1.8;
+    pen.strokeStyle = colour;
     pen.beginPath();
     let down = false;
-    if (many) { drawDense(plot, values, first, last, place, y, colours[i % colours.length]); return; }
+    if (many) { drawDense(plot, values, first, last, place, y, colour); return; }
     for (let row = first; row < last; row++) {
       const v = values[row];
       if (v !== v) { down = false; continue; }
@@ -68,6 +74,7 @@ export function drawLines(plot, box, columns, { colours = columns.length === 1 ?
     }
     pen.stroke();
   });
+  pen.globalAlpha = 1;
   drawEnd(plot, box, log ? `1e${most.toFixed(1)}` : number(most), log ? `1e${least.toFixed(1)}` : number(least));
 }
 

@@ -63,6 +63,14 @@ export class Names {
     return (badges.methods[method] ?? []).map((badge) => ({ ...badge, words: TRUST[badge.question]?.[badge.answer] ?? badge.question }));
   }
 
+  // What an evaluation calls a panel's method, with and without its output and convolution.
+  scored(key) {
+    const { method, stream, layer } = parts(key);
+    const place = this.manifest.layers?.indexOf(layer) ?? -1;
+    const name = place > 0 ? `${method}@${place + 1}` : method;
+    return [`${stream}: ${name}`, name];
+  }
+
   action(text) {
     const names = this.manifest.actions ?? [];
     if (SELECTIONS[text]) return SELECTIONS[text];

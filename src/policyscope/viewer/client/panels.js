@@ -2,8 +2,9 @@
 import { Card, kindOf } from "./card.js";
 import { colourTable } from "./colours.js";
 
-// Pixels: between panels, of one whose size was not chosen, of the smallest, of what stands around a picture, and below the lanes.
-const [GAP, USUAL, LEAST, CHROME, BELOW] = [10, 220, 170, 82, 48];
+// Pixels: between panels, of one whose size was not chosen, of the smallest, of what stands around a picture, of the words
+// whether it is to be trusted, and below the lanes.
+const [GAP, USUAL, LEAST, CHROME, CHIPS, BELOW] = [10, 220, 170, 82, 20, 48];
 
 export class Panels {
   constructor(view, root) {
@@ -46,7 +47,8 @@ export class Panels {
     const height = this.view.address ? innerHeight : app.parentElement.clientHeight || innerHeight;
     const top = this.root.getBoundingClientRect().top - app.getBoundingClientRect().top;
     const ratio = manifest.screen.height / (manifest.screen.width * manifest.screen.pixel);
-    const used = (count) => Math.ceil(places / count) * (((across - GAP * (count - 1)) / count - 18) * ratio + CHROME + GAP);
+    const chrome = CHROME + (this.cards.some((card) => !card.trust.hidden) ? CHIPS : 0);
+    const used = (count) => Math.ceil(places / count) * (((across - GAP * (count - 1)) / count - 18) * ratio + chrome + GAP);
     const lanes = Math.min(0.31 * height, timeline?.height ?? Infinity);
     let even = false;
     if (!state.width && across > 500) {

@@ -83,12 +83,20 @@ export class Timeline {
     for (const [group, columns] of groups) {
       if (!group.startsWith("score:")) continue;
       const log = group.endsWith("(log)");
-      add(group, group.slice(6).replace(" (log)", ""), 44, (lane, box) => drawLines(this, box, columns, { log }), (row) => this.strongest(columns, row));
+      const front = this.looked(columns);
+      add(group, group.slice(6).replace(" (log)", ""), 44, (lane, box) => drawLines(this, box, columns, { log, front }), (row) => this.strongest(front ? [front] : columns, row));
     }
     return lanes;
   }
 
-  // The method that scores highest in a step.
+  // The selected panel's method among scores; undefined where it has none.
+  looked(columns) {
+    const { state, names } = this.view;
+    const key = state.panels[state.selected]?.key;
+    return key && columns.find(({ name }) => names.scored(key).includes(name));
+  }
+
+  // The method that scores highest in a step, and how high.
   strongest(columns, row) {
     const known = columns.filter(({ values }) => values[row] === values[row]);
     if (!known.length) return "";
