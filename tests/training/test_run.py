@@ -160,7 +160,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     import errno
 
-    from policyscope.training import run as module
+    from policyscope.training import checkpoints as module
 
     recipe, honest, calls = SMALL["actor-critic"], module.save_optimiser, []
 

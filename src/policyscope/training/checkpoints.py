@@ -1,9 +1,16 @@
-"""What a run needs to go on, in safetensors: nothing that a stranger's checkpoint could run when it is read."""
+"""A run's checkpoints: agents in our own format, what the newest needs to go on, and the note that names both.
+
+All of it is safetensors and JSON: nothing that a stranger's checkpoint could run when it is read. The note,
+``train.json``, is replaced last, so that a kill leaves the checkpoint before.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +21,94 @@ from torch import Tensor
 
 from policyscope.agents import custom
 from policyscope.agents.agent import Agent
+from policyscope.agents.formats.own import save_agent
 from policyscope.agents.networks import build
 from policyscope.agents.protocol import Protocol
 from policyscope.errors import RunError
-from policyscope.storage import replacing
+from policyscope.storage import disk_errors, read_json, replacing, write_json
+from policyscope.training.recipe import Recipe
 
 _KEY = "policyscope-training"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a run stopped.
+
+    Attributes:
+        step: Agent steps that were done.
+        seconds: That they took.
+        agent: The newest agent's file.
+        optimiser: Its optimiser's file.
+    """
+
+    step: int
+    seconds: float
+    agent: Path
+    optimiser: Path
+
+
+def kept_in(folder: Path, name: str, recipe: Recipe, resume: bool) -> Kept | None:
+    """Where the run in a folder stopped; None if it holds none.
+
+    Args:
+        folder: Of the run.
+        name: Of the recipe.
+        recipe: Its values; only the number of steps may be others than those that the run was begun with.
+        resume: Whether the run is to go on.
+
+    Raises:
+        RunError: The folder holds a run and ``resume`` was not asked for, or it is of another recipe.
+    """
+    if not (folder / "train.json").exists():
+        return None
+    told = read_json(folder / "train.json")
+    if not resume:
+        raise RunError(f"{folder} holds a run already; go on with --resume, or choose another --out")
+    if told.get("recipe") != name:
+        raise RunError(f"{folder} holds a run of {told.get('recipe')!r}, not of {name!r}")
+    before = told.get("values", {})
+    for key, value in recipe.values().items():
+        if key != "steps" and key in before and before[key] != value:
+            raise RunError(
+                f"{folder} was begun with {key} {before[key]!r}, not {value!r}: "
+                "give the same recipe to --resume, or choose another --out"
+            )
+    return Kept(int(told["step"]), float(told["seconds"]), folder / told["agent"], folder / told["optimiser"])
+
+
+def keep(
+    folder: Path,
+    step: int,
+    agent: Agent,
+    optimiser: torch.optim.Optimizer,
+    more: Mapping[str, Any],
+    told: Mapping[str, Any],
+) -> None:
+    """Writes a checkpoint, which is the newest from then on, and forgets the optimiser of the one before.
+
+    Args:
+        folder: Of the run.
+        step: Where it is.
+        agent: As it is now.
+        optimiser: What moves its network.
+        more: Plain values that the run needs to go on.
+        told: What the note says besides the step and the files.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    with disk_errors(folder):
+        file = folder / "checkpoints" / f"agent-{step:08d}.safetensors"
+        save_agent(agent, file)
+        state = folder / f"optimiser-{step:08d}.safetensors"
+        save_optimiser(optimiser, state, more)
+        files = {"agent": str(file.relative_to(folder)), "optimiser": state.name}
+        write_json(folder / "train.json", {**told, "step": step, **files})
+        _link(file, folder / "agent.safetensors")
+        for old in folder.glob("optimiser-*.safetensors"):
+            if old != state:
+                old.unlink()
 
 
 def agent_of(
@@ -82,3 +171,13 @@ def load_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> dict[str, An
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path} is no optimiser's state of this recipe: {error}") from error
     return more
+
+
+def _link(source: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, part)
+    os.replace(part, target)

@@ -99,10 +99,6 @@ class Replay:
         self._later_discount = gamma**n_step
         self._highest, self._count = 1.0, 0
 
-    def __len__(self) -> int:
-        """States that can be drawn."""
-        return int((self._priorities > 0).sum())
-
     def append(
         self, frames: Array, age: Array, actions: Array, rewards: Array, ends: Array, labels: Array | float = 0.0
     ) -> None:

@@ -10,16 +10,12 @@ RUN/watch.jsonl, findings.json what the watcher saw, and what it found; ``policy
 
 from __future__ import annotations
 
-import math
-import os
-import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -27,18 +23,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from policyscope.agents.agent import Agent
-from policyscope.agents.formats.own import save_agent
 from policyscope.agents.loading import load_agent
 from policyscope.agents.protocol import Protocol
-from policyscope.errors import RunError, TrainingError
-from policyscope.storage import disk_errors, read_json, write_json
-from policyscope.training.checkpoints import agent_of, load_optimiser, save_optimiser
+from policyscope.errors import TrainingError
+from policyscope.storage import disk_errors
+from policyscope.training.checkpoints import agent_of, keep, kept_in, load_optimiser
 from policyscope.training.compute import Compute, Precision, hardware
-from policyscope.training.curve import Curve, draw
 from policyscope.training.games import Games
 from policyscope.training.progress import Progress
 from policyscope.training.recipe import Recipe
+from policyscope.training.reports import Reports
 from policyscope.training.watch import Detected, Watcher
 from policyscope.training.watching import Watching
 
@@ -98,37 +92,18 @@ class Run:
         self.name, self.recipe, self.options, self.how, self.command = name, recipe, options, how, command
         self.folder = options.out
         self.compute = Compute(options.device, options.threads, options.precision)
-        self.step, self._seconds = 0, 0.0
-        self._restored: dict[str, Any] | None = None
-        note = self.folder / "train.json"
-        if note.exists():
-            self._find(read_json(note))
+        self._kept = kept_in(self.folder, name, recipe, options.resume)
+        self.step, self._seconds = (self._kept.step, self._kept.seconds) if self._kept else (0, 0.0)
         with disk_errors(self.folder):
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            self._curve = Curve(self.folder / "curve.csv", self.step)
-        self._board = _board(self.folder / "tensorboard", self.step) if options.tensorboard else None
+        progress = Progress(recipe.steps, self.step, options.minutes)
+        self._reports = Reports(self.folder, self.step, options.report_every, progress, options.tensorboard)
         self._watcher: Watcher | None = None
-        self._watching = Watching(self.folder, options.saliency_every, self.step, self._board, options.saliency_films)
-        self._began, self._next_report = time.monotonic(), self.step + options.report_every
-        self._next_save = self.step + options.save_every
-        self._progress = Progress(recipe.steps, self.step, options.minutes)
+        board = self._reports.board
+        self._watching = Watching(self.folder, options.saliency_every, self.step, board, options.saliency_films)
+        self._began, self._next_save = time.monotonic(), self.step + options.save_every
         self.stopped = 0
         self._exits = ExitStack()
-
-    def _find(self, told: Any) -> None:
-        if not self.options.resume:
-            raise RunError(f"{self.folder} holds a run already; go on with --resume, or choose another --out")
-        if told.get("recipe") != self.name:
-            raise RunError(f"{self.folder} holds a run of {told.get('recipe')!r}, not of {self.name!r}")
-        before = told.get("values", {})
-        for key, value in self.recipe.values().items():
-            if key != "steps" and key in before and before[key] != value:
-                raise RunError(
-                    f"{self.folder} was begun with {key} {before[key]!r}, not {value!r}: "
-                    "give the same recipe to --resume, or choose another --out"
-                )
-        self.step, self._seconds = int(told["step"]), float(told["seconds"])
-        self._restored = told
 
     # -- the network --
 
@@ -138,11 +113,10 @@ class Run:
         Returns:
             The plain values saved beside it; empty at the start of a run.
         """
-        if self._restored is None:
+        if self._kept is None:
             return {}
-        agent = load_agent(self.folder / self._restored["agent"])
-        network.load_state_dict(agent.network.state_dict())
-        return load_optimiser(optimiser, self.folder / self._restored["optimiser"])
+        network.load_state_dict(load_agent(self._kept.agent).network.state_dict())
+        return load_optimiser(optimiser, self._kept.optimiser)
 
     def save(
         self,
@@ -169,38 +143,18 @@ class Run:
         self._next_save = self.step + self.options.save_every
         weights = network.state_dict()
         self.watch(*(value for value in weights.values() if value.is_floating_point()))
-        with disk_errors(self.folder):
-            agent = self._agent(network, weights, protocol, policy)
-            kept = self.folder / "checkpoints" / f"agent-{self.step:08d}.safetensors"
-            save_agent(agent, kept)
-            state = self.folder / f"optimiser-{self.step:08d}.safetensors"
-            save_optimiser(optimiser, state, more or {})
-            self._note(kept, state)
-            _link(kept, self.folder / "agent.safetensors")
-            for old in self.folder.glob("optimiser-*.safetensors"):
-                if old != state:
-                    old.unlink()
-
-    def _agent(self, network: nn.Module, weights: Mapping[str, Tensor], protocol: Protocol, policy: str) -> Agent:
         facts = {"recipe": self.name, "step": self.step, "seed": self.recipe.seed}
-        return agent_of(network.recipe, weights, protocol, policy, facts)  # type: ignore[arg-type]
-
-    def _note(self, agent: Path, state: Path) -> None:
-        write_json(
-            self.folder / "train.json",
-            {
-                "recipe": self.name,
-                "values": self.recipe.values(),
-                "command": self.command,
-                "how": self.how,
-                "seed": self.recipe.seed,
-                "step": self.step,
-                "seconds": round(self.seconds, 1),
-                "hardware": f"{hardware()}, {self.options.threads} thread{'s' * (self.options.threads > 1)}",
-                "agent": str(agent.relative_to(self.folder)),
-                "optimiser": state.name,
-            },
-        )
+        agent = agent_of(network.recipe, weights, protocol, policy, facts)  # type: ignore[arg-type]
+        told = {
+            "recipe": self.name,
+            "values": self.recipe.values(),
+            "command": self.command,
+            "how": self.how,
+            "seed": self.recipe.seed,
+            "seconds": round(self.seconds, 1),
+            "hardware": f"{hardware()}, {self.options.threads} thread{'s' * (self.options.threads > 1)}",
+        }
+        keep(self.folder, self.step, agent, optimiser, more or {}, told)
 
     # -- the way --
 
@@ -267,7 +221,7 @@ class Run:
             target_every: Updates between copies into that.
         """
         every, recipe = self.options.watch_every, self.recipe
-        boards = [self._board] if self._board is not None else []
+        boards = [self._reports.board] if self._reports.board is not None else []
         with disk_errors(self.folder):
             self._watcher = Watcher(
                 network,
@@ -287,7 +241,7 @@ class Run:
 
     def _tell(self, one: Detected) -> None:
         if one.finding.severity != "note":
-            self._progress.say(f"{one.finding.severity}, at step {one.first:,}: {one.text()}")
+            self._reports.progress.say(f"{one.finding.severity}, at step {one.first:,}: {one.text()}")
 
     def report(self, score: float, games: int, **values: float | Sequence[Tensor]) -> None:
         """Adds a row to the curve, to TensorBoard and to what the terminal shows, if one is due.
@@ -297,19 +251,7 @@ class Run:
             games: Games finished.
             values: More numbers, or recent ones whose mean is shown; names with a slash go to TensorBoard alone.
         """
-        self._progress.show(self.step, score)
-        if self.step < self._next_report:
-            return
-        self._next_report = self.step + self.options.report_every
-        numbers = {name: value if isinstance(value, float) else _mean(value) for name, value in values.items()}
-        row = {"step": self.step, "seconds": self.seconds, "games": games, "return": score, **numbers}
-        with disk_errors(self.folder):
-            self._curve.add({name: value for name, value in row.items() if "/" not in name})
-        self._progress.line(self.step, score, numbers)
-        if self._board is not None:
-            for name, value in row.items():
-                if name not in ("step", "games") and math.isfinite(value):
-                    self._board.add_scalar(name if "/" in name else f"train/{name}", value, self.step)
+        self._reports(self.step, self.seconds, score, games, values)
 
     # -- the ends --
 
@@ -318,7 +260,7 @@ class Run:
             stack.callback(self._finish)
             stack.enter_context(self.compute.settings())
             stack.enter_context(self._stopping())
-            stack.enter_context(self._progress)
+            stack.enter_context(self._reports.progress)
             self._exits = stack.pop_all()
         return self
 
@@ -335,7 +277,7 @@ class Run:
             if self.stopped:  # asked twice: at once
                 raise KeyboardInterrupt
             self.stopped = number
-            self._progress.say("stopping after this step; once more stops at once")
+            self._reports.progress.say("stopping after this step; once more stops at once")
 
         if threading.current_thread() is not threading.main_thread():  # whoever runs us there stops us
             yield
@@ -350,30 +292,4 @@ class Run:
     def _finish(self) -> None:
         if self._watcher is not None:
             self._watcher.close()
-        if self._board is not None:
-            self._board.close()
-        if (self.folder / "train.json").exists() and find_spec("matplotlib") is not None:
-            with disk_errors(self.folder):
-                draw(self.folder / "curve.csv", self.folder / "curve.png", f"{self.name}, {self.recipe.game}")
-
-
-def _mean(values: Sequence[Tensor]) -> float:
-    return float(torch.stack(list(values)).mean()) if values else math.nan
-
-
-def _link(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, part)
-    os.replace(part, target)
-
-
-def _board(folder: Path, from_step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder), purge_step=from_step or None)
+        self._reports.close(f"{self.name}, {self.recipe.game}")
