@@ -74,3 +74,40 @@ class Exploring(Recipe):
         """Chance of a random action."""
         fallen = min(step / self.epsilon_steps, 1.0)
         return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * fallen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaying(Exploring):
+    """A recipe that learns values from replay, against a target network."""
+
+    hidden: int = 512
+    """Width of the dense layers, and of the LSTMs where there are some."""
+    n_step: int = 3
+    """Rewards added up before the target network is asked."""
+    batch: int = 128
+    """Transitions of a gradient step."""
+    updates: int = 2
+    """Gradient steps in a row."""
+    replay: int = 600_000
+    """States kept, 7 kB each (the paper's: 1,000,000)."""
+    learn_after: int = 20_000
+    """Steps before the first gradient step (also after --resume, which fills the replay anew; the paper's: 50,000)."""
+    target_every: int = 250
+    """Gradient steps between copies into the target network."""
+
+    def rules(self) -> Iterable[tuple[str, bool, str]]:
+        """What must hold of the values."""
+        yield from super().rules()
+        yield "hidden", 1 <= self.hidden <= 4096, "between 1 and 4096"
+        yield "n_step", 1 <= self.n_step <= 50, "between 1 and 50"
+        yield "batch", self.batch >= 1, "at least 1"
+        yield "updates", self.updates >= 1, "at least 1"
+        known = max(self.batch, self.games * (self.n_step + self.in_a_row))
+        yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and returns of --n-step steps"
+        yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
+        yield "target_every", self.target_every >= 1, "at least 1"
+
+    @property
+    def in_a_row(self) -> int:
+        """States of a game that are replayed together."""
+        return 1

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from policyscope.agents.networks import build
 from policyscope.training.games import Games, as_sequence
-from policyscope.training.recipe import Exploring
+from policyscope.training.recipe import Replaying
 from policyscope.training.replay import Replay
 from policyscope.training.run import Run
 from policyscope.training.value import greedy, q_error, q_goal
@@ -28,7 +28,7 @@ HOW = "recurrent double Q-learning from replay on windows of frames, many games 
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentValue(Exploring):
+class RecurrentValue(Replaying):
     """The paper's DDDRQN with attention, its learning rate, exploration and memory."""
 
     network: Literal["split_attention_drqn", "shared_attention_drqn", "mislinked_drqn", "wrongly_merged_drqn"] = (
@@ -39,24 +39,14 @@ class RecurrentValue(Exploring):
     steps: int = 1_000_000
     window: int = 10
     """Frames that the network sees."""
-    hidden: int = 512
-    """Width of the dense layer and the LSTMs."""
     learning_rate: float = 1e-4
     n_step: int = 1
     stretch: int = 4
     """States in a row that are replayed together."""
     batch: int = 64
-    """Transitions of a gradient step."""
     sweeps: int = 4
     """Steps of each game between gradient steps."""
     updates: int = 4
-    """Gradient steps after them."""
-    replay: int = 600_000
-    """States kept, 7 kB each (the paper's: 1,000,000)."""
-    learn_after: int = 20_000
-    """Steps before the first gradient step (the paper's: 50,000)."""
-    target_every: int = 250
-    """Gradient steps between copies into the target network."""
     epsilon_end: float = 0.05
     epsilon_steps: int = 1_000_000
     """Steps over which the chance of a random action falls; the paper's, so that an early agent still explores."""
@@ -67,17 +57,15 @@ class RecurrentValue(Exploring):
         """What must hold of the values."""
         yield from super().rules()
         yield "window", 1 <= self.window <= 64, "between 1 and 64"
-        yield "hidden", 1 <= self.hidden <= 4096, "between 1 and 4096"
-        yield "n_step", 1 <= self.n_step <= 50, "between 1 and 50"
         yield "stretch", self.stretch >= 1, "at least 1"
-        yield "batch", self.batch >= 1 and self.batch % self.stretch == 0, f"a multiple of --stretch = {self.stretch}"
+        yield "batch", self.batch % max(self.stretch, 1) == 0, f"a multiple of --stretch = {self.stretch}"
         yield "sweeps", self.sweeps >= 1, "at least 1"
-        yield "updates", self.updates >= 1, "at least 1"
-        known = max(self.batch, self.games * (self.n_step + self.stretch))
-        yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and stretches with their returns"
-        yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
-        yield "target_every", self.target_every >= 1, "at least 1"
         yield "acts_with", 0 <= self.acts_with <= 1, "a chance between 0 and 1"
+
+    @property
+    def in_a_row(self) -> int:
+        """States of a game that are replayed together."""
+        return self.stretch
 
 
 def q_of(network: nn.Module, seen: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from policyscope.agents.networks import build
 from policyscope.training.games import Games
-from policyscope.training.recipe import Exploring
+from policyscope.training.recipe import Replaying
 from policyscope.training.replay import Batch, Replay
 from policyscope.training.run import Run
 
@@ -28,28 +28,14 @@ HOW = "value learning from replay, many games side by side in one process"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueLearning(Exploring):
+class ValueLearning(Replaying):
     """DQN and what came after it."""
 
     network: Literal["dqn", "dueling_dqn", "categorical_dqn", "misstacked_dueling_dqn"] = "dueling_dqn"
     """The Q-network of Mnih et al. (2015), the paper's dueling one, C51's, or one that sees its frames wrongly."""
-    hidden: int = 512
-    """Width of the dense layers."""
     double: bool = True
     """The online network chooses the next action, the target network values it (van Hasselt et al., 2016)."""
-    n_step: int = 3
-    """Rewards added up before the target network is asked."""
     learning_rate: float = 1.5e-4
-    batch: int = 128
-    """Transitions of a gradient step."""
-    updates: int = 2
-    """Gradient steps after each sweep over the games."""
-    replay: int = 600_000
-    """States kept, 7 kB each."""
-    learn_after: int = 20_000
-    """Steps before the first gradient step (also after --resume, which fills the replay anew)."""
-    target_every: int = 250
-    """Gradient steps between copies into the target network."""
     priority: float = 0.0
     """Power of prioritised replay (Schaul et al., 2016); 0 draws uniformly."""
     support: float = 10.0
@@ -58,14 +44,6 @@ class ValueLearning(Exploring):
     def rules(self) -> Iterable[tuple[str, bool, str]]:
         """What must hold of the values."""
         yield from super().rules()
-        yield "hidden", 1 <= self.hidden <= 4096, "between 1 and 4096"
-        yield "n_step", 1 <= self.n_step <= 50, "between 1 and 50"
-        yield "batch", self.batch >= 1, "at least 1"
-        yield "updates", self.updates >= 1, "at least 1"
-        known = max(self.batch, self.games * (self.n_step + 1))
-        yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and returns of --n-step steps"
-        yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
-        yield "target_every", self.target_every >= 1, "at least 1"
         yield "priority", 0 <= self.priority <= 1, "between 0 and 1"
         yield "support", self.support > 0, "above 0"
 
