@@ -12,6 +12,7 @@ from policyscope.evaluation.baselines import BASELINES
 from policyscope.evaluation.frames import MEASURES
 from policyscope.evaluation.summaries import Line
 from policyscope.rendering.figure import drawing, of_run
+from policyscope.rendering.words import TITLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,9 @@ def draw_by_kind(folder: Path, name: str, lines: Sequence[Line], measure: str, t
                 continue
             _panel(axes, [line for line in mine if line.kind == kinds[place]], methods, measure)
             axes.set_title(kinds[place], fontsize=9, color=INK, loc="left")
-        drawn.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+        told = MEASURES[measure]
+        chance = f" Dashed: chance, {told.chance:g}." if math.isfinite(told.chance) else ""
+        _titled(drawn, title, f"{told.words}.{chance}")
 
 
 def draw_of_maps(folder: Path, name: str, lines: Sequence[Line], measures: Sequence[str], title: str) -> None:
@@ -71,7 +74,13 @@ def draw_of_maps(folder: Path, name: str, lines: Sequence[Line], measures: Seque
         for axes, measure in zip(drawn.subplots(1, len(shown), squeeze=False, sharey=True).flat, shown, strict=True):
             _panel(axes, [line for line in mine if line.measure == measure], methods, measure)
             axes.set_title(measure.replace("_", " "), fontsize=9, color=INK, loc="left")
-        drawn.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+        _titled(drawn, title, "")
+
+
+def _titled(drawn: Any, title: str, note: str) -> None:
+    drawn.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+    key = "Bars: 95 % intervals. Orange: nothing is better beyond noise. Grey: baselines."
+    drawn.supxlabel(f"{note[:1].upper()}{note[1:]} {key}".strip(), fontsize=7.5, color="#4b5563", x=0.01, ha="left")
 
 
 def _figure(folder: Path, name: str, width: float, height: float) -> AbstractContextManager[Any]:
@@ -84,11 +93,20 @@ def _order(lines: Sequence[Line]) -> list[str]:
     return [*(n for n in names if n not in BASELINES), *(n for n in names if n in BASELINES)]
 
 
+def _title(source: str) -> str:
+    """A source as people call it: ``value: grad_cam@3`` is ``value: Grad-CAM, conv. 3``."""
+    stream, colon, method = source.rpartition(": ")
+    name, _, layer = method.partition("@")
+    return f"{stream}{colon}{TITLES.get(name, name.replace('_', ' '))}" + (f", conv. {layer}" if layer else "")
+
+
 def _panel(axes: Axes, lines: Sequence[Line], methods: Sequence[str], measure: str) -> None:
     told = MEASURES[measure]
     least = _LEAST if measure in _RATIOS else -math.inf
     if measure in _RATIOS:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda *_: "")
     if math.isfinite(told.chance):
         axes.axvline(told.chance, color=GREY, linewidth=0.8, linestyle=(0, (3, 3)))
     for line in lines:
@@ -99,7 +117,7 @@ def _panel(axes: Axes, lines: Sequence[Line], methods: Sequence[str], measure: s
             ends = [max(interval.low, least), max(interval.high, least)]
             axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
         axes.plot([max(interval.mean, least)], [y], "o", color=colour, markersize=4.5)
-    axes.set_yticks(range(len(methods)), [name.replace("_", " ") for name in reversed(methods)], fontsize=8)
+    axes.set_yticks(range(len(methods)), [_title(name) for name in reversed(methods)], fontsize=8)
     axes.set_ylim(-0.6, len(methods) - 0.4)
     axes.tick_params(axis="x", labelsize=7.5)
     axes.tick_params(axis="y", length=0)
