@@ -219,7 +219,8 @@ def _show(evaluation: Evaluation) -> None:
     for part, outcome in evaluation.outcomes.items():
         for text in outcome.notes:
             screen.print(Text(f"{part}: {text}", style="dim"))
-    screen.print(Text(f"{counted(len(evaluation.tables), 'table')} in {evaluation.out / 'tables'}", style="dim"))
+    if evaluation.tables:
+        screen.print(Text(f"{counted(len(evaluation.tables), 'table')} in {evaluation.out / 'tables'}", style="dim"))
     screen.print()
 
 
