@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from policyscope.evaluation.recognition import average_precision, gain, marked, pointing
+from policyscope.evaluation.marks import marked
+from policyscope.evaluation.recognition import average_precision, gain, pointing
 
 HEIGHT, WIDTH = 12, 10
 

@@ -9,6 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from policyscope.evaluation import inversion, recognition, sharpness, stability
+from policyscope.evaluation.inversion import Reference
+from policyscope.evaluation.magnitude import Magnitudes
+from policyscope.evaluation.marks import Marks
 from policyscope.storage import Array
 
 
@@ -17,48 +20,47 @@ class Chunk:
     """Rows in a row of an episode, with their maps.
 
     Attributes:
-        maps: (n, H, W) raw, of one method.
-        before: (n, H, W) of the rows before them.
+        before: (1, H, W) raw map of the row before the first one, by one method.
+        maps: (n, H, W) of the rows.
         follows: (n,) bool: the row before belongs to the same game.
         scale: What the whole episode's maps show in full colour.
-        coverage: (n, K, H, W) of the kinds of objects, or None where nothing is known of objects.
-        centres: (n, S, 2) of the things that are followed, or None.
-        centres_before: Of the rows before.
+        marks: Where kinds of objects are, or None where nothing is known of objects.
+        centres: (1 + n, S, 2) of the things that are followed, in the row before the first one too, or None.
         kind_of: (S,) slot -> kind.
-        guided: (n, H, W) guided backpropagation of the same target, which says where the agent looks; None for itself.
-        perturbed: (n, H, W) its perturbation map, zero where none was made; None where there is none at all.
+        guided: By guided backpropagation of the same target, which says where the agent looks; None for itself.
+        perturbed: By its perturbation map, zero where none was made; None where there is none at all.
     """
 
-    maps: Array
     before: Array
+    maps: Array
     follows: Array
     scale: float
-    coverage: Array | None = None
+    marks: Marks | None = None
     centres: Array | None = None
-    centres_before: Array | None = None
     kind_of: Array = field(default_factory=lambda: np.zeros(0, int))
-    guided: Array | None = None
-    perturbed: Array | None = None
+    guided: Reference | None = None
+    perturbed: Reference | None = None
+
+    @cached_property
+    def sizes(self) -> Magnitudes:
+        """Of the rows."""
+        return Magnitudes.of(self.maps)
+
+    @cached_property
+    def all_sizes(self) -> Array:
+        """(1 + n, H, W): those, and of the row before the first one."""
+        return np.concatenate([Magnitudes.of(self.before).values, self.sizes.values])
 
     @cached_property
     def by_frame(self) -> Array:
-        """Brightness where each frame is normalised by itself."""
-        return stability.shown(self.maps, stability.scales(self.maps))
+        """(1 + n, H, W): brightness where each frame is normalised by itself."""
+        scales = np.concatenate([stability.scales(self.before), stability.scales(self.sizes)])
+        return stability.shown(self.all_sizes, scales)
 
     @cached_property
     def by_episode(self) -> Array:
-        """Brightness where the whole episode has one scale."""
-        return stability.shown(self.maps, self.scale)
-
-    @cached_property
-    def by_frame_before(self) -> Array:
-        """As ``by_frame``, of the rows before."""
-        return stability.shown(self.before, stability.scales(self.before))
-
-    @cached_property
-    def by_episode_before(self) -> Array:
-        """As ``by_episode``, of the rows before."""
-        return stability.shown(self.before, self.scale)
+        """(1 + n, H, W): brightness where the whole episode has one scale."""
+        return stability.shown(self.all_sizes, self.scale)
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,30 @@ def _next(values: Array, chunk: Chunk) -> Array:
     return np.where(chunk.follows.reshape(shape), values, np.nan)
 
 
-def _covered(function: Callable[[Array, Array], Array], maps: str = "maps") -> Callable[[Chunk], Array]:
+def _covered(function: Callable[[Magnitudes, Marks], Array]) -> Callable[[Chunk], Array]:
     def of(chunk: Chunk) -> Array:
-        assert chunk.coverage is not None
-        return function(getattr(chunk, maps), chunk.coverage)
+        assert chunk.marks is not None
+        return function(chunk.sizes, chunk.marks)
+
+    return of
+
+
+def _visible(bright: str) -> Callable[[Chunk], Array]:
+    def of(chunk: Chunk) -> Array:
+        assert chunk.marks is not None
+        return stability.visible(getattr(chunk, bright)[1:], chunk.marks)
 
     return of
 
 
 def _followed(chunk: Chunk) -> Array:
     """The mean over the things of a kind."""
-    assert chunk.coverage is not None
+    assert chunk.marks is not None
     assert chunk.centres is not None
-    assert chunk.centres_before is not None
-    slots = stability.followed(chunk.maps, chunk.before, chunk.centres, chunk.centres_before)
+    around = stability.surroundings(chunk.all_sizes, chunk.centres)
+    slots = stability.likeness(around[1:], around[:-1])
     known = np.isfinite(slots)
-    found = np.full((len(slots), chunk.coverage.shape[1]), np.nan)
+    found = np.full((len(slots), chunk.marks.coverage.shape[1]), np.nan)
     for kind in range(found.shape[1]):
         mine = known[:, chunk.kind_of == kind]
         total = np.where(mine, slots[:, chunk.kind_of == kind], 0).sum(axis=1)
@@ -111,22 +121,20 @@ def _followed(chunk: Chunk) -> Array:
     return _next(found, chunk)
 
 
-def _against(function: Callable[[Array, Array], Array], reference: str) -> Callable[[Chunk], Array]:
-    return lambda chunk: function(chunk.maps, getattr(chunk, reference))
+def _against(function: Callable[[Magnitudes, Reference], Array], reference: str) -> Callable[[Chunk], Array]:
+    return lambda chunk: function(chunk.sizes, getattr(chunk, reference))
 
 
-def _change(function: Callable[[Array, Array], Array], by: str) -> Callable[[Chunk], Array]:
-    return lambda chunk: _next(function(getattr(chunk, by), getattr(chunk, f"{by}_before")), chunk)
+def _change(function: Callable[[Array, Array], Array], bright: str) -> Callable[[Chunk], Array]:
+    return lambda chunk: _next(function(getattr(chunk, bright)[1:], getattr(chunk, bright)[:-1]), chunk)
 
 
 MEASURES: Mapping[str, Measure] = {
     "gain": Measure("recognition", "energy on it / its area", _covered(recognition.gain), True, 1, 1.0),
     "pointing": Measure("recognition", "strongest pixel on it", _covered(recognition.pointing), True, 1),
     "precision": Measure("recognition", "average precision", _covered(recognition.average_precision), True, 1),
-    "seen": Measure("stability", "frames on which it is seen", _covered(stability.visible, "by_episode"), True, 1),
-    "seen_by_frame": Measure(
-        "stability", "the same, each frame normalised by itself", _covered(stability.visible, "by_frame"), True, 1
-    ),
+    "seen": Measure("stability", "frames on which it is seen", _visible("by_episode"), True, 1),
+    "seen_by_frame": Measure("stability", "the same, each frame normalised by itself", _visible("by_frame"), True, 1),
     "followed": Measure("stability", "likeness along its track", _followed, True, 1, 0.0),
     "flicker": Measure("stability", "light that is elsewhere", _change(stability.flicker, "by_episode"), better=-1),
     "flicker_by_frame": Measure(
@@ -136,10 +144,12 @@ MEASURES: Mapping[str, Measure] = {
     "flash_by_frame": Measure(
         "stability", "the same, each frame normalised by itself", _change(stability.flash, "by_frame"), better=-1
     ),
-    "entropy": Measure("sharpness", "entropy, 1 is everywhere", lambda c: sharpness.entropy(c.maps), better=-1),
-    "half_area": Measure("sharpness", "area with half of the energy", lambda c: sharpness.half_area(c.maps), better=-1),
+    "entropy": Measure("sharpness", "entropy, 1 is everywhere", lambda c: sharpness.entropy(c.sizes), better=-1),
+    "half_area": Measure(
+        "sharpness", "area with half of the energy", lambda c: sharpness.half_area(c.sizes), better=-1
+    ),
     "blob_width": Measure(
-        "sharpness", "width of the strongest blob, pixels", lambda c: sharpness.blob_width(c.maps), better=-1
+        "sharpness", "width of the strongest blob, pixels", lambda c: sharpness.blob_width(c.sizes), better=-1
     ),
     "inverted": Measure(
         "inversion", "frames low where perturbation is high", _against(inversion.inverted, "perturbed"), better=-1
@@ -169,5 +179,5 @@ def measured(chunk: Chunk) -> dict[str, Array]:
     return {
         name: np.asarray(measure.of(chunk), np.float32)
         for name, measure in MEASURES.items()
-        if needs.get(name, True) and not (measure.kinds and chunk.coverage is None)
+        if needs.get(name, True) and not (measure.kinds and chunk.marks is None)
     }

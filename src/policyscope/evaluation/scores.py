@@ -15,8 +15,10 @@ from policyscope.agents.agent import Agent
 from policyscope.agents.presets import game_name
 from policyscope.episodes.episode import Episode
 from policyscope.errors import RunError
+from policyscope.evaluation import stability
 from policyscope.evaluation.frames import MEASURES, Chunk, measured
-from policyscope.evaluation.magnitude import magnitude
+from policyscope.evaluation.inversion import Reference
+from policyscope.evaluation.marks import Marks
 from policyscope.evaluation.objects import GAMES, Objects, centres, coverage, objects_of_episode
 from policyscope.evaluation.sources import Sources
 from policyscope.storage import Array, Columns, Specs, check_chunks, open_group, read_count, read_json
@@ -148,7 +150,7 @@ class _Walk:
         found: dict[str, list[float]] = {name: [] for name in self._sources.names}
         for first in range(0, len(rows), BATCH):
             for name, maps in self._sources.maps(rows[first : first + BATCH]).items():
-                found[name] += np.quantile(magnitude(maps), 0.995, axis=(1, 2)).tolist()
+                found[name] += stability.scales(maps).tolist()
         return {name: float(np.quantile(values, 0.95)) for name, values in found.items()}
 
     def chunks(self, scales: dict[str, float], start: int) -> Iterator[tuple[slice, dict[str, Array]]]:
@@ -169,46 +171,44 @@ class _Walk:
         extra = 1 if rows.start else 0
         wide = slice(rows.start - extra, rows.stop)
         maps = self._sources.maps(np.arange(wide.start, wide.stop))
+        guides = filter(None, map(self._sources.guide, self._sources.names))
+        guided = {name: Reference(maps[name][extra:]) for name in guides}
         follows = ~np.asarray(self._episode.starts[rows], bool)
         follows[:1] &= bool(extra)
-        cover, now, then = self._places(rows, wide, extra)
+        marks, middles = self._places(rows, wide, extra)
         perturbed = self._perturbed(rows)
         for name in self._sources.names:
-            mine = maps[name]
-            before = mine[:-1] if extra else np.concatenate([mine[:1], mine[:-1]])
             guide = self._sources.guide(name)
             yield Chunk(
-                mine[extra:],
-                before,
+                maps[name][:1],
+                maps[name][extra:],
                 follows,
                 scales[name],
-                cover,
-                now,
-                then,
+                marks,
+                middles,
                 self._objects.kind_of if self._objects is not None else np.zeros(0, int),
-                None if guide is None else maps[guide][extra:],
+                None if guide is None else guided[guide],
                 perturbed,
             )
 
-    def _places(self, rows: slice, wide: slice, extra: int) -> tuple[Array | None, Array | None, Array | None]:
-        """Coverage (n, K, H, W), and centres (n, S, 2) now and a row before."""
+    def _places(self, rows: slice, wide: slice, extra: int) -> tuple[Marks | None, Array | None]:
+        """Where kinds are, and centres (1 + n, S, 2)."""
         if self._objects is None:
-            return None, None, None
+            return None, None
         protocol = self._agent.protocol
         cover = coverage(self._objects, protocol, np.arange(rows.start, rows.stop))
-        around = centres(self._objects, protocol)[wide]
-        before = around[:-1] if extra else np.concatenate([around[:1], around[:-1]])
-        return cover, around[extra:], before
+        middles = centres(self._objects, protocol, wide)
+        return Marks(cover), middles if extra else np.concatenate([middles[:1], middles])
 
-    def _perturbed(self, rows: slice) -> Array | None:
-        """(n, H, W) perturbation maps of the newest frame, zero in rows that were not drawn."""
+    def _perturbed(self, rows: slice) -> Reference | None:
+        """Perturbation maps of the newest frame, zero in rows that were not drawn."""
         if not self._every:
             return None
         found = np.zeros((rows.stop - rows.start, *self._sources.size), np.float32)
         drawn = np.arange(-(-rows.start // self._every) * self._every, rows.stop, self._every)
         if len(drawn):
             found[drawn - rows.start] = self._sources.perturbed(drawn)
-        return found
+        return Reference(found)
 
 
 def _objects(episode: Episode) -> Objects | None:

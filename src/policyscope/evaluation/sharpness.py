@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from policyscope.evaluation.magnitude import flat, magnitude
+from policyscope.evaluation.magnitude import Magnitudes
 from policyscope.storage import Array
 
 
-def entropy(maps: Array) -> Array:
+def entropy(maps: Array | Magnitudes) -> Array:
     """Shannon's entropy of the energy's distribution over pixels, over that of an even one: 0 a point, 1 everywhere.
 
     Args:
@@ -18,14 +18,15 @@ def entropy(maps: Array) -> Array:
     Returns:
         (n,); NaN where the map is zero.
     """
-    sizes = magnitude(maps).reshape(len(maps), -1).astype(np.float64)
+    values = Magnitudes.of(maps).values
+    sizes = values.reshape(len(values), -1).astype(np.float64)
     total = sizes.sum(axis=1, keepdims=True)
     shares = sizes / np.where(total > 0, total, 1)
     logs = np.log(np.where(shares > 0, shares, 1))
     return np.where(total[:, 0] > 0, -(shares * logs).sum(axis=1) / np.log(sizes.shape[1]), np.nan)
 
 
-def half_area(maps: Array) -> Array:
+def half_area(maps: Array | Magnitudes) -> Array:
     """The smallest share of the area that holds half of the energy, 0 to 0.5.
 
     Args:
@@ -34,7 +35,7 @@ def half_area(maps: Array) -> Array:
     Returns:
         (n,); NaN where the map is zero.
     """
-    sizes = np.sort(magnitude(maps).reshape(len(maps), -1).astype(np.float64), axis=1)[:, ::-1]
+    sizes = Magnitudes.of(maps).ordered[:, ::-1].astype(np.float64)
     running = np.cumsum(sizes, axis=1)
     total = running[:, -1]
     first = (running < 0.5 * total[:, None]).sum(axis=1)
@@ -45,7 +46,7 @@ def half_area(maps: Array) -> Array:
     return np.where(total > 0, (first + part) / sizes.shape[1], np.nan)
 
 
-def blob_width(maps: Array) -> Array:
+def blob_width(maps: Array | Magnitudes) -> Array:
     """Diameter in pixels of a disc as large as the blob around the strongest pixel, down to half of its strength.
 
     Args:
@@ -54,10 +55,9 @@ def blob_width(maps: Array) -> Array:
     Returns:
         (n,); NaN where the map is flat.
     """
-    sizes = magnitude(maps)
-    nothing = flat(sizes)
-    widths = np.full(len(sizes), np.nan)
-    for row in np.flatnonzero(~nothing):
+    found = Magnitudes.of(maps)
+    sizes, widths = found.values, np.full(len(found.values), np.nan)
+    for row in np.flatnonzero(~found.flat):
         y, x = np.unravel_index(sizes[row].argmax(), sizes[row].shape)
         _, labels = cv2.connectedComponents((sizes[row] >= 0.5 * sizes[row, y, x]).astype(np.uint8), connectivity=8)
         widths[row] = 2 * np.sqrt((labels == labels[y, x]).sum() / np.pi)

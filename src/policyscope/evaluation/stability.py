@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 
-from policyscope.evaluation.magnitude import magnitude
-from policyscope.evaluation.recognition import marked
+from policyscope.evaluation.magnitude import Magnitudes, magnitude
+from policyscope.evaluation.marks import Marks
 from policyscope.storage import Array
 
 BRIGHT, CLEAR = 0.25, 2.0
@@ -25,9 +24,9 @@ PATCH = 4
 Stable = Literal["stable", "not stable", "between", "unknown"]
 
 
-def scales(maps: Array) -> Array:
+def scales(maps: Array | Magnitudes) -> Array:
     """What is shown in full colour if each frame is normalised by itself: its 99.5th percentile, (n, H, W) -> (n,)."""
-    return np.asarray(np.quantile(magnitude(maps), 0.995, axis=(1, 2)))
+    return Magnitudes.of(maps).quantile(0.995)
 
 
 def shown(maps: Array, scale: Array | float) -> Array:
@@ -41,7 +40,7 @@ def shown(maps: Array, scale: Array | float) -> Array:
     return np.where(wide > 0, np.clip(magnitude(maps) / np.where(wide > 0, wide, 1), 0, 1), 0.0)
 
 
-def visible(bright: Array, coverage: Array) -> Array:
+def visible(bright: Array, coverage: Array | Marks) -> Array:
     """Whether a highlight on each kind can be seen, 0 or 1.
 
     Args:
@@ -51,15 +50,12 @@ def visible(bright: Array, coverage: Array) -> Array:
     Returns:
         (n, K); NaN where a kind is not there.
     """
-    there = marked(coverage)
-    near = np.ones((3, 3), np.uint8)
-    grown = np.stack([[cv2.dilate(one.astype(np.uint8), near) for one in row] for row in there]).astype(bool)
-    peak = np.where(grown, bright[:, None], 0.0).max(axis=(2, 3))
-    outside = ~grown.any(axis=1)
-    around = np.where(outside, bright, 0.0).sum(axis=(1, 2)) / np.maximum(outside.sum(axis=(1, 2)), 1)
-    within = (bright[:, None] * there).sum(axis=(2, 3)) / np.maximum(there.sum(axis=(2, 3)), 1)
-    seen = (peak >= BRIGHT) & (within >= CLEAR * around[:, None])
-    return np.where(there.any(axis=(2, 3)), seen.astype(float), np.nan)
+    marks = Marks.of(coverage)
+    outside = marks.elsewhere
+    around = np.einsum("nhw,nhw->n", bright, outside) / np.maximum(outside.sum(axis=(1, 2)), 1)
+    within = marks.own.sums(bright) / np.maximum(marks.own.counts, 1)
+    seen = (marks.near.peaks(bright) >= BRIGHT) & (within >= CLEAR * around[:, None])
+    return np.where(marks.present, seen.astype(float), np.nan)
 
 
 def word(share: float, low: float, high: float) -> Stable:
@@ -116,12 +112,32 @@ def followed(maps: Array, before: Array, centres: Array, centres_before: Array, 
     Returns:
         (n, S); NaN where the object is not in both frames, or the map is flat around it in one of them.
     """
-    now, then = patches(magnitude(maps), centres, patch), patches(magnitude(before), centres_before, patch)
-    now, then = (one.reshape(*one.shape[:2], -1) for one in (now, then))
-    now, then = (one - one.mean(axis=2, keepdims=True) for one in (now, then))
-    norms = np.sqrt((now**2).sum(axis=2) * (then**2).sum(axis=2))
+    return likeness(surroundings(maps, centres, patch), surroundings(before, centres_before, patch))
+
+
+def surroundings(maps: Array, centres: Array, patch: int = PATCH) -> Array:
+    """What a map is around some points, over its mean there.
+
+    Args:
+        maps: (n, H, W).
+        centres: (n, S, 2) rows and columns; they are rounded.
+        patch: Pixels on each side.
+
+    Returns:
+        (n, S, pixels) float64.
+    """
+    found = patches(magnitude(maps), centres, patch)
+    found = found.reshape(*found.shape[:2], -1)
+    return np.asarray(found - found.mean(axis=2, keepdims=True))
+
+
+def likeness(one: Array, other: Array) -> Array:
+    """Pearson's correlation (n, S) of two :func:`surroundings`; NaN where one of them is flat or unknown."""
+    pairs = ((one, one), (other, other), (one, other))
+    own, others, both = (np.einsum("nsp,nsp->ns", first, second) for first, second in pairs)
+    norms = np.sqrt(own * others)
     known = np.isfinite(norms) & (norms > 0)
-    return np.where(known, (now * then).sum(axis=2) / np.where(known, norms, 1), np.nan)
+    return np.where(known, both / np.where(known, norms, 1), np.nan)
 
 
 def patches(maps: Array, centres: Array, patch: int) -> Array:
@@ -133,12 +149,13 @@ def patches(maps: Array, centres: Array, patch: int) -> Array:
         patch: Pixels on each side.
     """
     _, height, width = maps.shape
-    around = np.arange(-patch, patch + 1)
+    aside = np.arange(-patch, patch + 1)
     known: Array = np.asarray(np.isfinite(centres).all(axis=2))
     middle = np.rint(np.where(known[..., None], centres, 0)).astype(int)
     fits: Array = (middle >= patch) & (middle < np.array([height, width]) - patch)
     inside: Array = known & np.asarray(fits.all(axis=2))
-    y = np.clip(middle[..., 0, None, None] + around[:, None], 0, height - 1)
-    x = np.clip(middle[..., 1, None, None] + around, 0, width - 1)
-    found = maps[np.arange(len(maps))[:, None, None, None], y, x].astype(np.float64)
-    return np.where(inside[..., None, None], found, np.nan)
+    centre = (np.arange(len(maps))[:, None] * height + middle[..., 0]) * width + middle[..., 1]
+    places = centre[..., None, None] + (aside[:, None] * width + aside)
+    found = maps.reshape(-1).take(places, mode="clip").astype(np.float64)
+    found[~inside] = np.nan
+    return np.asarray(found)
