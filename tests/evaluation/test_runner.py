@@ -30,9 +30,11 @@ def test_every_kind_of_agent_is_evaluated_into_tables_figures_and_badges(made, t
         assert json.loads((tmp_path / "tables" / f"{table.slug}.json").read_text())["columns"] == list(table.columns)
     assert (tmp_path / "figures" / "evaluation-maps.png").stat().st_size > 10_000
     assert (tmp_path / "figures" / "evaluation-maps.pdf").exists()
-    heads, rows = found.overview()
-    assert [row[0] for row in rows] == list(METHODS)
-    assert all(len(row) == len(heads) for row in rows)
+    first = found.overview
+    assert [row[0] for row in first.rows] == list(METHODS)
+    assert all(len(row) == len(first.columns) for row in first.rows)
+    assert json.loads((tmp_path / "tables" / "overview.json").read_text())["place"] == 0
+    assert not (tmp_path / "tables" / "evaluation.json").exists()
 
 
 def test_scores_do_not_depend_on_where_an_evaluation_was_stopped(tmp_path):

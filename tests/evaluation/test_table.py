@@ -24,5 +24,12 @@ def test_a_table_is_the_same_in_all_forms(tmp_path):
     assert shown.endswith("Note.\n")
 
 
+def test_tables_keep_their_order_and_those_for_programs_are_csv_alone(tmp_path):
+    write_tables(tmp_path, [TABLE, Table("all", ("x",), [[1]], read=False), Table("a last one", ("x",), [[2]])])
+    place = tmp_path / "tables"
+    assert {path.name for path in place.glob("all.*")} == {"all.csv"}
+    assert [json.loads((place / f"{name}.json").read_text())["place"] for name in (TABLE.slug, "a-last-one")] == [0, 2]
+
+
 def test_what_is_no_number_is_nothing():
     assert Table("t", ("x",), [[float("nan")]]).plain()["rows"] == [[None]]

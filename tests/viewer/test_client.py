@@ -41,8 +41,9 @@ def maps() -> ps.Maps:
 def report(maps: ps.Maps, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
     table = {"title": "Scores <b>", "columns": ["method", "score"], "rows": [["gradient", 0.25]]}
+    other = {"title": "Others", "columns": ["method", "score"], "rows": [["none", None]], "note": "Of nothing."}
     notes = [{"step": 5, "text": "here </script> it begins"}]
-    contents = write_report(path, Document(maps.episode, maps, extras=Extras(tables=[table], notes=notes)))
+    contents = write_report(path, Document(maps.episode, maps, extras=Extras(tables=[table, other], notes=notes)))
     assert contents.windows is None
     return path.as_uri()
 
@@ -332,10 +333,19 @@ def test_notes_travel_in_a_copy_of_the_file(page: Opened, browser: Any, tmp_path
     assert again.errors == []
 
 
-def test_tables_of_other_commands_are_in_the_report(page: Opened) -> None:
-    page.page.get_by_role("tab", name="Run").click()
-    assert "Scores <b>" in page.page.locator("#page-run").inner_text()
-    assert page.page.locator("#page-run td").all_inner_texts() == ["gradient", "0.25"]
+def test_tables_of_other_commands_are_read_in_the_report(page: Opened) -> None:
+    page.page.get_by_role("tab", name="Results").click()
+    page.page.get_by_role("button", name="Scores <b>").click()
+    reader = page.page.get_by_role("dialog", name="tables and figures")
+    assert reader.locator("td").all_inner_texts() == ["gradient", "0.25"]
+    page.page.keyboard.press("ArrowDown")
+    assert reader.locator("td").all_inner_texts() == ["none", "\u2013"]
+    assert "Of nothing." in reader.inner_text()
+    step = page.step
+    page.page.keyboard.press("End")
+    assert page.step == step
+    page.page.keyboard.press("Escape")
+    assert not reader.is_visible()
 
 
 # -- files, addresses, people -------------------------------------------------------------------------------------

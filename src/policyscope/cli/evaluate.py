@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from policyscope.agents.agent import Agent
     from policyscope.episodes.episode import Episode
     from policyscope.evaluation.runner import Evaluation
+    from policyscope.evaluation.table import Table as Told
 
 STYLES = {"yes": "green", "no": "red", "open": "dim"}
 
@@ -205,16 +206,12 @@ def _episode(options: Evaluate, agent: Agent, seed: int, folder: Path) -> Episod
 
 def _show(evaluation: Evaluation) -> None:
     """What one wants to know first: a line a method; of parts that have none, their own tables."""
-    from policyscope.evaluation.table import shown as shown_cell
-
     screen = results()
-    heads, rows = evaluation.overview()
-    if rows:
-        screen.print(_table(evaluation.name, heads, rows))
-    for told in () if rows else evaluation.tables:
-        screen.print(
-            _table(f"{evaluation.name}: {told.title}", told.columns, [map(shown_cell, row) for row in told.rows])
-        )
+    first = evaluation.overview
+    if first.rows:
+        screen.print(_table(evaluation.name, first))
+    for told in () if first.rows else evaluation.tables:
+        screen.print(_table(f"{evaluation.name}: {told.title}", told))
         screen.print(Text(told.note, style="dim"))
     for part, outcome in evaluation.outcomes.items():
         for text in outcome.notes:
@@ -224,12 +221,14 @@ def _show(evaluation: Evaluation) -> None:
     screen.print()
 
 
-def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+def _table(title: str, told: Told) -> Table:
+    from policyscope.evaluation.table import shown as shown_cell
+
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for head in heads:
+    for head in told.columns:
         table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    for row in told.rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in map(shown_cell, row)))
     return table
 
 

@@ -130,7 +130,9 @@ def _change(function: Callable[[Array, Array], Array], bright: str) -> Callable[
 
 
 MEASURES: Mapping[str, Measure] = {
-    "gain": Measure("recognition", "share of the energy on it / share of the area", _covered(recognition.gain), True, 1, 1.0),
+    "gain": Measure(
+        "recognition", "share of the energy on it / share of the area", _covered(recognition.gain), True, 1, 1.0
+    ),
     "pointing": Measure("recognition", "strongest pixel on it", _covered(recognition.pointing), True, 1),
     "precision": Measure("recognition", "average precision", _covered(recognition.average_precision), True, 1),
     "seen": Measure("stability", "frames on which it is seen", _visible("by_episode"), True, 1),

@@ -54,8 +54,9 @@ class Evaluation:
         """Method -> what may be trusted of it."""
         return badges_of(self.outcomes)
 
-    def overview(self) -> tuple[list[str], list[list[str]]]:
-        """Heads and rows: what each method finds, whether it is stable, faithful, and depends on the weights."""
+    @property
+    def overview(self) -> Table:
+        """What each method finds, whether it is stable, faithful, and depends on the weights."""
         return overview(self.lines, self.badges)
 
 
@@ -134,13 +135,14 @@ def _finished(
     """Tables, figures and badges of what was found, written into the run."""
     lines = tuple(lines_of(name, [scores])) if scores is not None else ()
     tables = (*tables_of(lines), *(table for found in outcomes.values() for table in found.tables))
-    write_tables(out, (*tables, *([long_table(lines)] if lines else [])))
+    made = Evaluation(name, out, scores, outcomes, lines, tables)
+    first = [made.overview] if made.overview.rows else []
+    write_tables(out, (*first, *tables, *([long_table(lines)] if lines else [])))
     for measure in ("gain", "precision", "seen") if find_spec("matplotlib") is not None else ():
         draw_by_kind(out, f"evaluation-{measure}", lines, measure, f"{measure} of {name}")
     sharp = ("entropy", "half_area", "blob_width", "flicker", "flash", "inverted")
     if find_spec("matplotlib") is not None:
         draw_of_maps(out, "evaluation-maps", lines, sharp, f"maps of {name}")
-    made = Evaluation(name, out, scores, outcomes, lines, tables)
     if made.badges:
         write_badges(out, made.badges, stream, action)
     return made

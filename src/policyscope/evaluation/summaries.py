@@ -96,27 +96,20 @@ def long_table(lines: Sequence[Line]) -> Table:
         ]
         for line in lines
     ]
-    return Table(
-        "evaluation", ("agent", "measure", "method", "kind", "mean", "low", "high", "frames", "best"), rows, _NOTE
-    )
+    columns = ("agent", "measure", "method", "kind", "mean", "low", "high", "frames", "best")
+    return Table("evaluation", columns, rows, _NOTE, read=False)
 
 
-def overview(lines: Sequence[Line], badges: Mapping[str, Sequence[Badge]]) -> tuple[list[str], list[list[str]]]:
+def overview(lines: Sequence[Line], badges: Mapping[str, Sequence[Badge]]) -> Table:
     """What one wants to know first, a row a method.
-
-    *finds*: kinds of objects that hold more of the map's energy than their area, beyond noise; *stable on*: kinds on
-    which a highlight is seen in most frames.
 
     Args:
         lines: Of one agent.
         badges: Method -> badges.
-
-    Returns:
-        Heads, and rows of as many cells.
     """
     heads = ["method", "finds", "stable on", "half area", "flicker", "inverted", "faithful", "weights"]
     cells = {(line.source, line.measure, line.kind): line for line in lines}
-    rows = []
+    rows: list[list[Cell]] = []
     for source in dict.fromkeys([*(line.source for line in lines), *badges]):
         mine = [line for line in lines if line.source == source and line.kind is not None]
         finds = [str(line.kind) for line in mine if line.measure == "gain" and line.interval.against(1.0) == "higher"]
@@ -130,7 +123,16 @@ def overview(lines: Sequence[Line], badges: Mapping[str, Sequence[Badge]]) -> tu
         answers = {badge.question: badge.answer for badge in badges.get(source, ())}
         trusted = [answers.get(question, "-") for question in ("faithful", "weights")]
         rows.append([source, ", ".join(finds) or "-", ", ".join(stable) or "-", *numbers, *trusted])
-    return heads, rows
+    return Table("overview", heads, rows, _OVERVIEW)
+
+
+_OVERVIEW = (
+    "finds: kinds of objects that hold more of the map's energy than of the area, beyond noise. stable on: kinds on "
+    "which a highlight is seen in most frames. half area: the share of the picture that holds half of the energy. "
+    "flicker: 0 as the frame before, 1 nothing as before. inverted: share of frames that are dark where the agent "
+    "looks. faithful: hiding what is marked changes the policy more than hiding as much by chance. weights: with the "
+    "weights drawn anew the map is another."
+)
 
 
 _NOTE = (
@@ -151,9 +153,8 @@ def _by_kind(measure: str, lines: Sequence[Line], suffix: str) -> Table:
             row.append(None if line is None else _cell(line, measure))
         rows.append(row)
     chance = f" Chance is {told.chance:g}." if np.isfinite(told.chance) else ""
-    return Table(
-        f"{told.group} {measure}{suffix}", ("method", *map(str, kinds)), rows, f"{told.words}.{chance} {_NOTE}"
-    )
+    title = f"{told.group} {measure.replace('_', ' ')}{suffix}"
+    return Table(title, ("method", *map(str, kinds)), rows, f"{told.words}.{chance} {_NOTE}")
 
 
 def _by_measure(group: str, lines: Sequence[Line], suffix: str) -> Table:

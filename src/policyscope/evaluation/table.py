@@ -25,12 +25,14 @@ class Table:
         columns: Heads.
         rows: As many cells each.
         note: What a reader should know, in a sentence or two.
+        read: Whether people read it; others are for programs, as CSV alone.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    read: bool = True
 
     @property
     def slug(self) -> str:
@@ -65,7 +67,7 @@ def shown(cell: Cell) -> str:
 
 
 def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
-    """Puts tables into a run: ``tables/SLUG.json``, ``.csv`` and ``.md`` each.
+    """Puts tables into a run: ``tables/SLUG.csv`` each, and ``.md`` and ``.json`` of those that people read, in order.
 
     Args:
         folder: The run.
@@ -81,12 +83,15 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
     written = []
     with disk_errors(folder):
         place.mkdir(parents=True, exist_ok=True)
-        for table in tables:
-            write_json(place / f"{table.slug}.json", table.plain())
-            for ending, text in ((".csv", table.csv()), (".md", table.markdown())):
+        for number, table in enumerate(tables):
+            forms = {".csv": table.csv()}
+            if table.read:
+                write_json(place / f"{table.slug}.json", table.plain() | {"place": number})
+                forms[".md"] = table.markdown()
+                written.append(place / f"{table.slug}.md")
+            for ending, text in forms.items():
                 with replacing(place / f"{table.slug}{ending}") as part:
                     part.write_text(text, encoding="utf-8")
-            written.append(place / f"{table.slug}.md")
     return written
 
 

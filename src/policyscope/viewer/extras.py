@@ -16,6 +16,8 @@ from policyscope.storage import read_json, write_json
 NOTES, TABLES = "notes.json", "tables"
 _LARGEST_FIGURE = 4 << 20
 _LONGEST_NOTE = 4000
+_LAST = 1_000
+"""Where a table stands that does not say so."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ def extras_of(run: Path) -> Extras:
     Raises:
         RunError: One of them is not what it should be.
     """
-    tables = [_checked_table(path) for path in sorted((run / TABLES).glob("*.json"))]
+    tables = sorted(
+        (_checked_table(path) for path in sorted((run / TABLES).glob("*.json"))), key=lambda one: one["place"]
+    )
     figures = [
         {"title": path.stem.replace("-", " ").replace("_", " "), "png": base64.b64encode(path.read_bytes()).decode()}
         for path in sorted((run / FIGURES).glob("*.png"))
@@ -120,4 +124,5 @@ def _checked_table(path: Path) -> dict[str, Any]:
         "columns": value["columns"],
         "rows": value.get("rows", []),
         "note": str(value.get("note", "")),
+        "place": value["place"] if isinstance(value.get("place"), int) else _LAST,
     }

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 PARTS = (
     "numbers", "bytes", "sources", "names", "colours", "painter", "store", "state", "card", "panels", "lanes",
-    "timeline", "ask", "inspector", "save", "controls", "live", "view", "main",
+    "timeline", "ask", "results", "inspector", "save", "controls", "live", "view", "main",
 )  # fmt: skip
 """Of the client, in the order in which they are joined: each may use those before it at once, and all others later."""
 

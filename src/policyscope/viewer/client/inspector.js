@@ -3,9 +3,10 @@ import { CATEGORIES } from "./colours.js";
 import { Ask } from "./ask.js";
 import { isMap } from "./names.js";
 import { el, number } from "./numbers.js";
+import { Results } from "./results.js";
 import { colourOf } from "./timeline.js";
 
-const TABS = { step: "This step", moments: "Moments", ask: "Ask", notes: "Notes", findings: "Findings", run: "Run" };
+const TABS = { step: "This step", moments: "Moments", ask: "Ask", notes: "Notes", findings: "Findings", results: "Results", run: "Run" };
 
 export class Inspector {
   constructor(view, root) {
@@ -14,7 +15,9 @@ export class Inspector {
     this.buttons = {};
     const bar = el("div", { class: "tabs", role: "tablist" });
     const { manifest } = view;
-    const tabs = Object.entries(TABS).filter(([name]) => name !== "findings" || manifest.findings.length);
+    this.results = new Results(manifest, new Set(manifest.findings.map(figureTitle)));
+    const empty = { findings: !manifest.findings.length, results: !this.results.entries.length };
+    const tabs = Object.entries(TABS).filter(([name]) => !empty[name]);
     for (const [name, text] of tabs) {
       this.buttons[name] = el("button", {
         role: "tab", id: `tab-${name}`, "aria-controls": `page-${name}`, onclick: () => view.state.set({ tab: name }),
@@ -28,7 +31,8 @@ export class Inspector {
     this.buildStep();
     this.buildMoments();
     this.buildNotes();
-    if (manifest.findings.length) this.buildFindings();
+    if (!empty.findings) this.buildFindings();
+    if (!empty.results) this.pages.results.append(this.results.list, this.results.reader);
     this.buildRun();
     view.state.on((changed) => { if (changed.has("tab")) this.show(); });
     this.show();
@@ -158,7 +162,7 @@ export class Inspector {
       el("button", { class: "icon", "aria-label": `delete the note on step ${note.step}`, onclick: () => view.setNotes(view.notes.filter((n) => n !== note)) }, "×"))));
   }
 
-  // -- findings, tables, how it was made ------------------------------------------------------------------------
+  // -- findings, how it was made ------------------------------------------------------------------------
 
   buildFindings() {
     const { manifest } = this.view;
@@ -181,11 +185,7 @@ export class Inspector {
       manifest.left_out ? ["this file", manifest.left_out] : null, manifest.message ? ["note", manifest.message] : null,
     ].filter((entry) => entry && entry[1] !== null && entry[1] !== undefined && entry[1] !== "");
     this.pages.run.replaceChildren(
-      el("dl", { class: "facts" }, ...facts.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, String(text))])),
-      ...manifest.tables.map(({ title, columns, rows }) => el("section", { class: "wide" }, el("h3", {}, title), el("table", {},
-        el("thead", {}, el("tr", {}, ...columns.map((c) => el("th", {}, c)))),
-        el("tbody", {}, ...rows.map((r) => el("tr", {}, ...r.map((c) => el("td", {}, typeof c === "number" ? number(c) : String(c))))))))),
-      ...manifest.figures.filter(({ title }) => !manifest.findings.some((finding) => figureTitle(finding) === title)).map(({ title, png }) => el("figure", {}, el("img", { alt: title, src: `data:image/png;base64,${png}` }), el("figcaption", {}, title))));
+      el("dl", { class: "facts" }, ...facts.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, String(text))])));
   }
 }
 
