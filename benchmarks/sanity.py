@@ -10,10 +10,10 @@ import torch
 import tyro
 
 import policyscope as ps
+from policyscope.evaluation.labels import labels
 from policyscope.evaluation.method_maps import spread_rows
-from policyscope.evaluation.sanity import compared, sanity
+from policyscope.evaluation.sanity import MEASURE, sanity
 from policyscope.evaluation.similarity import SIMILARITIES
-from policyscope.evaluation.statistics import summary
 from policyscope.saliency.plan import METHODS
 
 NAMES = (*METHODS, "grad_cam@3", "g1_grad_cam@3", "grad_cam_pp@3", "action_guided_backprop")
@@ -25,7 +25,7 @@ class Options:
 
     Attributes:
         agents: Whose maps.
-        pairs: Two agents whose maps of the same states are compared, joined by a comma.
+        labels: An agent, one that learnt from shuffled rewards, and a twin, joined by commas.
         steps: Of the episode.
         rows: States.
         seeds: Draws of the weights.
@@ -33,7 +33,7 @@ class Options:
     """
 
     agents: tuple[str, ...] = ("zoo:breakout-dddqn", "zoo:breakout-a3c", "zoo:seaquest-a3c")
-    pairs: tuple[str, ...] = ("zoo:breakout-dddqn,zoo:repaired-stack", "zoo:breakout-dddqn,zoo:breakout-dddqn-early")
+    labels: tuple[str, ...] = ("zoo:unshuffled-rewards,zoo:shuffled-rewards,zoo:unshuffled-rewards-2",)
     steps: int = 800
     rows: int = 24
     seeds: int = 3
@@ -48,8 +48,8 @@ def main(options: Options) -> None:
         if not file.exists():
             file.write_text("\n".join(randomised(name, options)) + "\n")
         print(file.read_text(), flush=True)
-    for pair in options.pairs:
-        print("\n".join(paired(*pair.split(","), options)), flush=True)
+    for names in options.labels:
+        print("\n".join(labelled(names, options)), flush=True)
 
 
 def randomised(name: str, options: Options) -> list[str]:
@@ -82,15 +82,21 @@ def randomised(name: str, options: Options) -> list[str]:
     return lines
 
 
-def paired(one: str, other: str, options: Options) -> list[str]:
-    first, second = ps.load_agent(one), ps.load_agent(other)
-    episode = ps.play(first, options.steps, seed=31)
-    found = compared(first, second, episode, spread_rows(episode, options.rows), NAMES)
-    lines = [f"\n{one} and {other}", "", "| map | " + " | ".join(SIMILARITIES) + " |", "| --- " * 5 + "|"]
-    return lines + [
-        f"| `{name}` | " + " | ".join(str(summary(values[:, place])) for place in range(4)) + " |"
-        for name, values in found.items()
+def labelled(names: str, options: Options) -> list[str]:
+    """The table of shuffled labels: an agent, one that learnt from shuffled rewards, and a twin."""
+    agent, shuffled, twin = (ps.load_agent(name) for name in names.split(","))
+    episode = ps.play(agent, options.steps, seed=31)
+    found = labels(agent, shuffled, episode, spread_rows(episode, 4 * options.rows), NAMES, twin=twin)
+    lines = [
+        f"\n{names}",
+        "",
+        "| map | to shuffled rewards | to a twin | learnt | SSIM: learnt | HOG: learnt | what was learnt |",
+        "| --- " * 7 + "|",
     ]
+    for name in NAMES:
+        cells = (found.likeness(name), found.to_twin(name), *(found.learnt(name, m) for m in (MEASURE, "ssim", "hog")))
+        lines.append(f"| `{name}` | " + " | ".join(map(str, cells)) + f" | {found.verdict(name)} |")
+    return lines
 
 
 if __name__ == "__main__":
