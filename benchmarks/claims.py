@@ -68,19 +68,25 @@ def case(name: str, options: argparse.Namespace, known: dict[str, Case]) -> Case
     agent = ps.load_agent(f"zoo:{name}")
     for seed in range(options.seeds):
         folder = options.out / name / f"seed-{seed}"
-        if options.write and not (folder / "evaluation").is_dir():
+        parts = [part for part in options.parts if not options.write or done(folder, part)]
+        if not parts:
             continue
         begun = (folder / "episode.zarr" / "meta.json").exists()
         episode = Episode.open(folder) if begun else ps.play(agent, options.steps, seed, out=folder)
         others = {"shuffled": other(told.shuffled), "twin": other(told.twin)}
         sampled = {"sampled": options.sampled}
-        runs.append(evaluate(agent, episode, METHODS, out=folder, parts=options.parts, **sampled, **others))
-        if set(STREAMS) <= set(agent.streams):
-            apart = folder / "streams"
+        runs.append(evaluate(agent, episode, METHODS, out=folder, parts=parts, **sampled, **others))
+        apart = folder / "streams"
+        if set(STREAMS) <= set(agent.streams) and (not options.write or done(apart, FRAMES)):
             runs.append(evaluate(agent, episode, STREAM_METHODS, out=apart, parts=[FRAMES], streams=STREAMS))
         print(f"{name}, seed {seed}: {len(episode)} steps", file=sys.stderr, flush=True)
     made = Case(name, str(agent.protocol.game), told.stage, runs) if runs else None
     return made and replace(made, earlier=known.get(told.earlier or ""))
+
+
+def done(folder: Path, part: str) -> bool:
+    """Whether a part of an evaluation is there."""
+    return (folder / ("scores.zarr/meta.json" if part == FRAMES else f"evaluation/{part}.json")).exists()
 
 
 def other(name: str | None) -> Agent | None:
