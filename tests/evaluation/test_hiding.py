@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 import policyscope as ps
 from policyscope.errors import PolicyscopeError
-from policyscope.evaluation.hiding import MEASURES, Answers, Hiding, changes, ranks, top
+from policyscope.evaluation.hiding import MEASURES, Answers, Hiding, changes, ranks, strongest, top
 from policyscope.evaluation.method_maps import MethodMaps, spread_rows
 
 ROWS = np.array([3, 9, 20])
@@ -151,3 +151,18 @@ def test_continuous_actions_are_refused():
     agent = dataclasses.replace(policy_agent(), continuous=ContinuousActions((0.0,), (1.0,)))
     with pytest.raises(PolicyscopeError, match="continuous"):
         Hiding(agent, episode_for(policy_agent()))
+
+
+def test_the_strongest_are_the_top_ranks_and_equal_ones_come_by_chance():
+    maps = np.random.default_rng(0).random((3, 12, 10)).astype(np.float32)
+    for share in (0, 0.001, 0.1, 0.5, 1):
+        found = strongest(maps, share, np.random.default_rng(1))
+        assert np.array_equal(found, top(ranks(maps), share))
+        assert np.array_equal(
+            strongest(-maps, share, np.random.default_rng(1)).sum(axis=(1, 2)), found.sum(axis=(1, 2))
+        )
+    flat = np.zeros((2, 10, 10), np.float32)
+    flat[:, 0, 0] = 1
+    drawn = [strongest(flat, 0.2, np.random.default_rng(seed)) for seed in range(200)]
+    assert all((one.sum(axis=(1, 2)) == 20).all() and one[:, 0, 0].all() for one in drawn)
+    assert np.mean([one[0, 5:].mean() for one in drawn]) == pytest.approx(19 / 99, abs=0.02)

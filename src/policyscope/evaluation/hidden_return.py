@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from policyscope.agents.agent import Agent
 from policyscope.episodes.returns import play_returns
 from policyscope.errors import PolicyscopeError
-from policyscope.evaluation.hiding import SIGMA, ranks, top
+from policyscope.evaluation.hiding import SIGMA, strongest
+from policyscope.evaluation.magnitude import magnitude
 from policyscope.evaluation.method_maps import maps_of
 from policyscope.evaluation.statistics import Interval, paired, summary
 from policyscope.saliency import targets
@@ -141,9 +142,9 @@ class _Blinkered(nn.Module):
         """(n, H, W) bool: what is hidden."""
         size = (len(pictures), *pictures.shape[-2:])
         if self._method is None or self._order == "random":
-            return top(ranks(self._chance.random(size, np.float32)), self._share)
-        order = ranks(self._salience(self._method, pictures, memory), seed=int(self._chance.integers(2**31)))
-        return top(order if self._order == "salient" else order[0].size - 1 - order, self._share)
+            return strongest(self._chance.random(size, np.float32), self._share, self._chance)
+        sizes = magnitude(self._salience(self._method, pictures, memory))
+        return strongest(sizes if self._order == "salient" else -sizes, self._share, self._chance)
 
     def _salience(self, method: str, pictures: Tensor, memory: tuple[Tensor, ...]) -> Array:
         agent, protocol = self._agent, self._agent.protocol

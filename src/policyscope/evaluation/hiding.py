@@ -238,6 +238,23 @@ def top(ranked: Array, share: float) -> Array:
     return np.asarray(ranked < number)
 
 
+def strongest(sizes: Array, share: float, chance: np.random.Generator) -> Array:
+    """(n, H, W) bool: the largest share of the values of each map, equal ones by chance, at least one.
+
+    As ``top(ranks(...), share)`` on what is not taken absolutely, with no order made of all the others.
+    """
+    flat = sizes.reshape(len(sizes), -1)
+    number = max(round(share * flat.shape[1]), 1) if share > 0 else 0
+    if number == 0:
+        return np.zeros(sizes.shape, bool)
+    least = np.partition(flat, -number, axis=1)[:, [-number]]
+    found = flat > least
+    for row, missing in enumerate(number - found.sum(axis=1)):
+        equal = np.flatnonzero(flat[row] == least[row])
+        found[row, equal if len(equal) == missing else chance.choice(equal, missing, replace=False)] = True
+    return found.reshape(sizes.shape)
+
+
 def chunks(rows: Array, size: int) -> Iterator[Array]:
     """Rows a few at a time."""
     for first in range(0, len(rows), size):

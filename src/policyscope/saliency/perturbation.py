@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from policyscope.saliency.convolution import ChannelsLast
@@ -54,18 +53,23 @@ class Regions:
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     """Blurs the last two axes as scipy's ``gaussian_filter(mode="reflect", truncate=4)`` does."""
+    # On pictures of this size a product with a matrix is ten times faster than a convolution of one channel.
+    rows, columns = (_blurring(n, sigma, images.dtype, images.device) for n in images.shape[-2:])
+    return rows @ images @ columns.T
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept may meet gradients later
+def _blurring(length: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The blur along one axis as a matrix (length, length)."""
     radius = int(4 * sigma + 0.5)
-    places = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
-    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    flat = images.reshape(-1, 1, *images.shape[-2:])
-    for axis, shape in ((2, (1, 1, -1, 1)), (3, (1, 1, 1, -1))):
-        length = flat.shape[axis]
-        index = torch.arange(-radius, length + radius, device=images.device)
-        index = index.remainder(2 * length)  # half-sample symmetric: d c b a | a b c d | d c b a
-        index = torch.where(index >= length, 2 * length - 1 - index, index)
-        flat = F.conv2d(flat.index_select(axis, index), kernel.view(shape))
-    return flat.view(images.shape)
+    taps = torch.arange(-radius, radius + 1, device=device)
+    kernel = torch.exp(-0.5 * (taps.double() / sigma) ** 2)
+    source = (torch.arange(length, device=device)[:, None] + taps).remainder(2 * length)
+    source = torch.where(source >= length, 2 * length - 1 - source, source)  # d c b a | a b c d | d c b a
+    matrix = torch.zeros(length, length, dtype=torch.float64, device=device)
+    matrix.scatter_add_(1, source, (kernel / kernel.sum()).expand(length, -1))
+    return matrix.to(dtype)
 
 
 def perturbed_outputs(

@@ -8,6 +8,8 @@ from policyscope.evaluation.subject import Subject
 from policyscope.evaluation.table import Cell, Table
 from policyscope.storage import Array
 
+LIMIT = 1_000
+"""Actions after which a game ends."""
 METHODS = ("guided_backprop", "grad_cam", "full_grad")
 """Those that are played with: two conditions each, which take as long as the games themselves, and longer."""
 
@@ -23,7 +25,9 @@ def hidden(subject: Subject) -> Outcome:
         told.append(condition)
         subject.progress(len(told), 2 + 2 * len(methods))
 
-    found = hidden_returns(subject.agent, methods, games=subject.games, seed=subject.seed + 1000, watch=watch)
+    found = hidden_returns(
+        subject.agent, methods, games=subject.games, seed=subject.seed + 1000, limit=LIMIT, watch=watch
+    )
     values: dict[Key, Array] = {("return", name, ""): returns for name, returns in found.returns.items()}
     rows: list[list[Cell]] = []
     for name in found.returns:
@@ -31,5 +35,8 @@ def hidden(subject: Subject) -> Outcome:
         beside = None if name in (NONE, "random") else str(found.drop(name, "random"))
         rows.append([name, str(found.mean(name)), drop, beside])
     columns = ("hidden", "return", "less than with nothing hidden", "less than with as much hidden by chance")
-    note = f"{subject.games} games each, the same starts; {found.share:.0%} of the pixels of all frames are blurred."
+    note = (
+        f"The first {LIMIT:,} actions of {subject.games} games each, the same starts; {found.share:.0%} of the pixels of "
+        "all frames are blurred."
+    )
     return Outcome(values, [Table("returns with parts hidden", columns, rows, note)])
