@@ -25,9 +25,8 @@ def hidden(subject: Subject) -> Outcome:
         told.append(condition)
         subject.progress(len(told), 2 + 2 * len(methods))
 
-    found = hidden_returns(
-        subject.agent, methods, games=subject.games, seed=subject.seed + 1000, limit=LIMIT, watch=watch
-    )
+    seed = subject.seed + 1000
+    found = hidden_returns(subject.agent, methods, games=subject.games, seed=seed, limit=LIMIT, watch=watch)
     values: dict[Key, Array] = {("return", name, ""): returns for name, returns in found.returns.items()}
     rows: list[list[Cell]] = []
     for name in found.returns:
@@ -36,7 +35,7 @@ def hidden(subject: Subject) -> Outcome:
         rows.append([name, str(found.mean(name)), drop, beside])
     columns = ("hidden", "return", "less than with nothing hidden", "less than with as much hidden by chance")
     note = (
-        f"The first {LIMIT:,} actions of {subject.games} games each, the same starts; {found.share:.0%} of the pixels of "
-        "all frames are blurred."
+        f"The first {LIMIT:,} actions of {subject.games} games each, the same starts; {found.share:.0%} of the pixels "
+        "of all frames are blurred."
     )
     return Outcome(values, [Table("returns with parts hidden", columns, rows, note)])
