@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from policyscope.evaluation.baselines import BASELINES
 from policyscope.evaluation.claims import Claim, apart, between, beyond, both, correlated, grown, less, more
+from policyscope.evaluation.parts.discrimination import RULE
 from policyscope.saliency import plan
 
 METHODS = (*plan.METHODS, "grad_cam@2", "grad_cam@3", "g1_grad_cam@3", *BASELINES)
@@ -20,8 +21,6 @@ STREAM_METHODS = ("gradient", "guided_backprop")
 _FULL = ("full_grad", "full_grad_pp")
 _GUIDED, _CAM, _G1 = "guided_backprop", "grad_cam", "g1_grad_cam"
 _OF_VALUE, _OF_ADVANTAGE = (f"{stream}: guided_backprop" for stream in STREAMS)
-_RULE = "for over against"
-"""Our action-discriminative guided backpropagation, see ``discrimination.py``."""
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -204,7 +203,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "paper 5, future work",
         "an action-discriminative guided backpropagation marks what speaks for its action, more than the plain one",
-        both(beyond("support", _RULE, 0), more("support", _RULE, _GUIDED)),
+        both(beyond("support", RULE, 0), more("support", RULE, _GUIDED)),
     ),
     Claim(
         "paper 5, against Adebayo et al.",

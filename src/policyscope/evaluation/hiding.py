@@ -233,9 +233,7 @@ def ranks(maps: Array, seed: int = 0) -> Array:
 
 def top(ranked: Array, share: float) -> Array:
     """(n, H, W) bool: the most salient share of the pixels, at least one unless the share is zero."""
-    pixels = ranked[0].size
-    number = max(round(share * pixels), 1) if share > 0 else 0
-    return np.asarray(ranked < number)
+    return np.asarray(ranked < _number(share, ranked[0].size))
 
 
 def strongest(sizes: Array, share: float, chance: np.random.Generator) -> Array:
@@ -244,7 +242,7 @@ def strongest(sizes: Array, share: float, chance: np.random.Generator) -> Array:
     As ``top(ranks(...), share)`` on what is not taken absolutely, with no order made of all the others.
     """
     flat = sizes.reshape(len(sizes), -1)
-    number = max(round(share * flat.shape[1]), 1) if share > 0 else 0
+    number = _number(share, flat.shape[1])
     if number == 0:
         return np.zeros(sizes.shape, bool)
     least = np.partition(flat, -number, axis=1)[:, [-number]]
@@ -253,6 +251,10 @@ def strongest(sizes: Array, share: float, chance: np.random.Generator) -> Array:
         equal = np.flatnonzero(flat[row] == least[row])
         found[row, equal if len(equal) == missing else chance.choice(equal, missing, replace=False)] = True
     return found.reshape(sizes.shape)
+
+
+def _number(share: float, pixels: int) -> int:
+    return max(round(share * pixels), 1) if share > 0 else 0
 
 
 def chunks(rows: Array, size: int) -> Iterator[Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,12 @@ class Evaluation:
     lines: tuple[Line, ...]
     tables: tuple[Table, ...]
 
-    @property
+    @cached_property
     def badges(self) -> dict[str, list[Badge]]:
         """Method -> what may be trusted of it."""
         return badges_of(self.outcomes)
 
-    @property
+    @cached_property
     def overview(self) -> Table:
         """What each method finds, whether it is stable, faithful, and depends on the weights."""
         return overview(self.lines, self.badges)

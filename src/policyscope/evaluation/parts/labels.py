@@ -5,6 +5,8 @@ from __future__ import annotations
 from policyscope.errors import ProtocolError
 from policyscope.evaluation.labels import labels as compared
 from policyscope.evaluation.outcome import Key, Outcome
+from policyscope.evaluation.sanity import MEASURE
+from policyscope.evaluation.similarity import SIMILARITIES
 from policyscope.evaluation.subject import Subject
 from policyscope.evaluation.table import Cell, Table
 from policyscope.storage import Array
@@ -34,14 +36,15 @@ def labels(subject: Subject) -> Outcome:
         )
     except ProtocolError as error:
         return Outcome(notes=[f"skipped: {error}"])
+    place = SIMILARITIES.index(MEASURE)
+    verdicts = {name: found.verdict(name) for name in names}
     values: dict[Key, Array] = {}
     rows: list[list[Cell]] = []
     for name in names:
-        values["shuffled_labels", name, ""] = found.shuffled[name][:, 1]
+        values["shuffled_labels", name, ""] = found.shuffled[name][:, place]
         if found.twin:
-            values["twin", name, ""] = found.twin[name][:, 1]
+            values["twin", name, ""] = found.twin[name][:, place]
         numbers = (found.likeness(name), found.to_twin(name), found.learnt(name))
         others = (found.learnt(name, "ssim"), found.learnt(name, "hog"))
-        rows.append([name, *map(str, (*numbers, *others)), found.verdict(name)])
-    verdicts = {name: found.verdict(name) for name in names}
+        rows.append([name, *map(str, (*numbers, *others)), verdicts[name]])
     return Outcome(values, [Table("shuffled labels", _COLUMNS, rows, _NOTE)], {"verdicts": verdicts})

@@ -113,7 +113,7 @@ export class Controls {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.composedPath()[0];
     if (target.matches?.("textarea, input[type=text], input[type=number]")) return;
-    if (this.help.open || target.closest?.("dialog")) return;
+    if (this.view.app.querySelector("dialog[open]")) return;
     const { view } = this;
     const { state } = view;
     if (view.live?.key(event)) { event.preventDefault(); return; }

@@ -36,7 +36,6 @@ export class Results {
 
   key(event) {
     const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
-    event.stopPropagation();
     if (!by) return;
     event.preventDefault();
     this.turn((this.place + by + this.entries.length) % this.entries.length);
