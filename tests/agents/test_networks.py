@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 SHAPES = {
     "actor_critic": (3, 84, 84),
+    "small_actor_critic": (3, 84, 84),
     "gru_actor_critic": (1, 80, 80),
     "cleanrl_recurrent_actor_critic": (1, 84, 84),
     **dict.fromkeys(
@@ -79,6 +80,12 @@ def test_a_state_is_evaluated_by_itself_whatever_else_is_in_the_batch(name: str)
 def test_the_papers_actor_critic_has_the_papers_sizes() -> None:
     shapes = {k: tuple(v.shape) for k, v in build("actor_critic", actions=6).state_dict().items() if "weight" in k}
     assert list(shapes.values()) == [(32, 3, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (256, 1024), (6, 256), (1, 256)]
+
+
+def test_the_small_actor_critic_is_the_first_a3cs() -> None:
+    network = build("small_actor_critic", actions=6, channels=4)
+    shapes = {k: tuple(v.shape) for k, v in network.state_dict().items() if "weight" in k}
+    assert list(shapes.values()) == [(16, 4, 8, 8), (32, 16, 4, 4), (256, 2592), (6, 256), (1, 256)]
 
 
 def test_the_split_attention_network_has_the_papers_sizes() -> None:

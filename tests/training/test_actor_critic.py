@@ -68,7 +68,7 @@ def test_the_loss_adds_policy_value_and_entropy_with_their_weights():
     )
 
 
-@pytest.mark.parametrize("network", ["actor_critic", "recurrent_actor_critic"])
+@pytest.mark.parametrize("network", ["actor_critic", "small_actor_critic", "recurrent_actor_critic"])
 def test_a_view_shows_again_what_was_acted_on(network):
     recurrent = network == "recurrent_actor_critic"
     recipe = ActorCritic(

@@ -28,14 +28,16 @@ HOW = "batched advantage actor-critic: many games side by side in one process"
 class ActorCritic(Recipe):
     """The paper's A3C networks, trained in batches."""
 
-    network: Literal["actor_critic", "recurrent_actor_critic", "bidirectional_actor_critic"] = "actor_critic"
-    """Feed-forward on stacked frames, or on a sequence of them with LSTMs and attention; or with the bidirectional
-    ones that the paper's authors could not train."""
+    network: Literal[
+        "actor_critic", "small_actor_critic", "recurrent_actor_critic", "bidirectional_actor_critic"
+    ] = "actor_critic"
+    """Feed-forward on stacked frames, the paper's or the first A3C's small one; or on a sequence of them with LSTMs and
+    attention; or with the bidirectional ones that the paper's authors could not train."""
     hidden: int = 0
     """Width of the dense layer (and the LSTMs); 0 is the paper's, 256 and 512."""
 
     last_stride: int = 2
-    """Stride of the third convolution: the paper's 2, or DQN's 1."""
+    """Stride of the third convolution: the paper's 2, or DQN's 1. (The small network has two.)"""
     objective: Objective = "ppo"
     """The policy's gradient: PPO's clipped ratio (Schulman et al., 2017) or the plain one, of one epoch."""
     length: int = 32
@@ -83,7 +85,7 @@ class ActorCritic(Recipe):
     @property
     def recurrent(self) -> bool:
         """Whether the network takes frames as a sequence."""
-        return self.network != "actor_critic"
+        return self.network not in ("actor_critic", "small_actor_critic")
 
 
 def policy_loss(
@@ -132,7 +134,9 @@ def make_network(recipe: ActorCritic, actions: int) -> nn.Module:
     """The recipe's network, ready to learn."""
     options = {"hidden": recipe.hidden} if recipe.hidden else {}
     if not recipe.recurrent:
-        options |= {"channels": recipe.stack, "last_stride": recipe.last_stride}
+        options["channels"] = recipe.stack
+    if recipe.network == "actor_critic":
+        options["last_stride"] = recipe.last_stride
     network = build(recipe.network, actions=actions, **options)
     initialise(network)
     return network

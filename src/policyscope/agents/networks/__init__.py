@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from policyscope.agents.networks.actor_critic import ActorCritic
+from policyscope.agents.networks.actor_critic import ActorCritic, SmallActorCritic
 from policyscope.agents.networks.cleanrl import CleanRLActorCritic, CleanRLQ, CleanRLRecurrentActorCritic
 from policyscope.agents.networks.dqn import DQN, CategoricalDQN, DuelingDQN, QuantileDQN
 from policyscope.agents.networks.faulty import (
@@ -30,6 +30,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "categorical_dqn": CategoricalDQN,
     "quantile_dqn": QuantileDQN,
     "actor_critic": ActorCritic,
+    "small_actor_critic": SmallActorCritic,
     "recurrent_actor_critic": RecurrentActorCritic,
     "split_attention_drqn": SplitAttentionDRQN,
     "shared_attention_drqn": SharedAttentionDRQN,

@@ -1,4 +1,4 @@
-"""The paper's A3C network (Mnih et al., 2016): one body, a policy and a value."""
+"""Feed-forward actor-critics: one body, a policy and a value on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policyscope.agents.networks.dqn import nature_body
 
 
 class ActorCritic(nn.Module):
-    """Three convolutions, the last with stride 2, a dense layer of 256, and two heads on it."""
+    """The paper's A3C network: three convolutions, the last with stride 2, a dense layer of 256, and two heads on it."""
 
     def __init__(self, actions: int, channels: int = 3, hidden: int = 256, last_stride: int = 2) -> None:
         super().__init__()
@@ -25,3 +25,22 @@ class ActorCritic(nn.Module):
         """Maps observations (B, channels, 84, 84) in [0, 1] to ``policy`` logits (B, actions) and ``value`` (B, 1)."""
         features = self.body(observations)
         return {"policy": self.policy(features), "value": self.value(features)}
+
+
+class SmallActorCritic(ActorCritic):
+    """The network of the first A3C (Mnih et al., 2016): two convolutions of 16 and 32 channels, a dense layer of 256.
+
+    A third of the paper's products, so it trains twice as fast: for teachers.
+    """
+
+    def __init__(self, actions: int, channels: int = 3, hidden: int = 256) -> None:
+        super().__init__(actions, channels, hidden)
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 16, kernel_size=8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, kernel_size=4, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(2592, hidden),
+            nn.ReLU(),
+        )

@@ -167,7 +167,7 @@ def _behind_convolutions(network: nn.Module) -> nn.Module | None:
         return network.value[0]
     if isinstance(network, SplitAttentionDRQN | RecurrentActorCritic):
         return network.frames.body[7]
-    return network.body[7] if isinstance(network, ActorCritic) else None
+    return network.body[-2] if isinstance(network, ActorCritic) else None
 
 
 def _shuffled_place(agent: Agent) -> Place | None:
