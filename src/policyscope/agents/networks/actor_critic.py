@@ -9,7 +9,7 @@ from policyscope.agents.networks.dqn import nature_body
 
 
 class ActorCritic(nn.Module):
-    """The paper's A3C network: three convolutions, the last with stride 2, a dense layer of 256, and two heads on it."""
+    """The paper's: three convolutions, the last with stride 2, a dense layer of 256, and two heads on it."""
 
     def __init__(self, actions: int, channels: int = 3, hidden: int = 256, last_stride: int = 2) -> None:
         super().__init__()
