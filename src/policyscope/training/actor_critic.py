@@ -28,9 +28,9 @@ HOW = "batched advantage actor-critic: many games side by side in one process"
 class ActorCritic(Recipe):
     """The paper's A3C networks, trained in batches."""
 
-    network: Literal[
-        "actor_critic", "small_actor_critic", "recurrent_actor_critic", "bidirectional_actor_critic"
-    ] = "actor_critic"
+    network: Literal["actor_critic", "small_actor_critic", "recurrent_actor_critic", "bidirectional_actor_critic"] = (
+        "actor_critic"
+    )
     """Feed-forward on stacked frames, the paper's or the first A3C's small one; or on a sequence of them with LSTMs and
     attention; or with the bidirectional ones that the paper's authors could not train."""
     hidden: int = 0
