@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -132,7 +133,7 @@ class _Walk:
         self._agent, self._episode, self._sources = agent, episode, sources
         self._objects = _objects(episode)
         self.kinds = self._objects.kinds if self._objects is not None else ()
-        self._every = max(len(episode) // SAMPLED, 1) if perturbation else 0
+        self._every = math.ceil(len(episode) / SAMPLED) if perturbation else 0
 
     @property
     def specs(self) -> Specs:
