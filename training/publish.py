@@ -20,6 +20,7 @@ import tyro
 from finished_run import Finished, finished
 from learning_curve import write_curve
 from stored_weights import store
+from zoo_table import write as write_table
 
 import policyscope as ps
 from policyscope.agents.protocol import Protocol, skip_range
@@ -84,6 +85,7 @@ def main(options: Options) -> None:
     picture = ROOT / "docs" / "images" / "zoo" / f"{options.name}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
     draw(shelves.FOLDER / card.curve, picture, shows=told.get("curve", "return, mean of 100 games"))
+    write_table(ROOT / "docs" / "zoo.md")
     shipped = sum(file.stat().st_size for file in shelves.FOLDER.glob("*.safetensors"))
     if shipped > SHIPPED:
         print(f"the wheel carries {shipped:,} bytes of weights, more than {SHIPPED:,}: publish one without --ship")

@@ -11,6 +11,7 @@ import publish
 import pytest
 import stored_weights
 import torch
+import zoo_table
 from finished_run import finished, walked
 from learning_curve import write_curve
 from safetensors.torch import load_file, save_file
@@ -51,6 +52,9 @@ def run(tmp_path: Path) -> Path:
 def repository(shelf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout that is not ours."""
     monkeypatch.setattr(publish, "ROOT", tmp_path / "repository")
+    page = tmp_path / "repository" / "docs" / "zoo.md"
+    page.parent.mkdir(parents=True)
+    page.write_text(f"# The zoo\n{zoo_table.BEGIN}{zoo_table.END}The end.\n")
     return tmp_path / "repository"
 
 
@@ -78,6 +82,7 @@ def test_a_run_becomes_an_entry_that_passes_its_own_check(
     assert len(card.own.returns) == 3
     assert (repository / "docs/images/zoo/breakout-c51.png").stat().st_size > 1000
     assert ps.zoo.curve("breakout-c51").read_text() == CURVE
+    assert "| [breakout-c51](images/zoo/breakout-c51.png) |" in (repository / "docs/zoo.md").read_text()
     main(["zoo", "check", "breakout-c51", "--games", "0"])
     main(["zoo", "show", "breakout-c51"])
     assert "3.5 │" in capsys.readouterr().out
@@ -169,3 +174,8 @@ def test_a_long_curve_keeps_its_last_row(tmp_path: Path) -> None:
     assert lines[0] == "step,return"
     assert lines[-1] == "1001,0"
     assert 300 < len(lines) <= 401
+
+
+def test_the_page_of_the_zoo_shows_the_cards_as_they_are() -> None:
+    page = zoo_table.PAGE.read_text()
+    assert page == zoo_table.written(page)
