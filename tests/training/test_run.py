@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import policyscope as ps
-from policyscope.errors import RunError, TrainingError
+from policyscope.errors import RecipeError, RunError, TrainingError
 from policyscope.training.actor_critic import ActorCritic
 from policyscope.training.parallel_value import ParallelValue
 from policyscope.training.recipes import FAMILIES, RECIPES
@@ -223,3 +223,26 @@ def test_what_the_network_looks_at_is_measured_beside_the_returns(tmp_path, monk
     assert [int(row["step"]) for row in again] == [128, 200, 304, 400]
     assert (tmp_path / "run" / "saliency.png").stat().st_size > 1000
     assert Image.open(film).n_frames == 16  # the same steps
+
+
+def test_a_run_begins_with_the_weights_of_an_agent_and_says_so(tmp_path):
+    recipe = SMALL["actor-critic"]
+    trained("actor-critic", recipe, options(tmp_path))
+    teacher = tmp_path / "run" / "agent.safetensors"
+    chosen = replace(options(tmp_path), out=tmp_path / "after")
+    # A step so small that hardly anything is learnt.
+    trained("actor-critic", replace(recipe, start=str(teacher), learning_rate=1e-9, seed=2), chosen)
+    begun, after = (ps.load_agent(file).network for file in (teacher, chosen.out / "agent.safetensors"))
+    for before, now in zip(begun.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(now, before, atol=1e-6, rtol=0)
+    told = json.loads((chosen.out / "train.json").read_text())
+    assert told["how"] == f"how; begun with the weights of {teacher}"
+    assert told["values"]["start"] == str(teacher)
+
+
+def test_weights_of_another_network_are_refused_in_a_line(tmp_path):
+    trained("actor-critic", SMALL["actor-critic"], options(tmp_path))
+    recipe = replace(SMALL["dqn"], start=str(tmp_path / "run" / "agent.safetensors"))
+    with pytest.raises(RecipeError, match=r"is another network's: its body\.0\.weight is \(32, 3, 8, 8\)") as caught:
+        trained("dqn", recipe, replace(options(tmp_path), out=tmp_path / "other"))
+    assert "\n" not in str(caught.value)

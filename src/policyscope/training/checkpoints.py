@@ -17,14 +17,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from policyscope.agents import custom
 from policyscope.agents.agent import Agent
 from policyscope.agents.formats.own import save_agent
+from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
 from policyscope.agents.protocol import Protocol
-from policyscope.errors import RunError
+from policyscope.errors import RecipeError, RunError
 from policyscope.storage import disk_errors, read_json, replacing, write_json
 from policyscope.training.recipe import Recipe
 
@@ -130,6 +131,26 @@ def agent_of(
     network = build(recipe["architecture"], **recipe["options"])
     network.load_state_dict({name: value.detach().float().cpu() for name, value in weights.items()})
     return custom.make_agent(network, protocol, policy=policy, source="training", facts=facts)
+
+
+def begin_with(source: str, network: nn.Module) -> None:
+    """Gives a new network the weights of an agent.
+
+    Args:
+        source: What ``load_agent`` takes.
+        network: Of the same architecture.
+
+    Raises:
+        RecipeError: Its weights are others.
+    """
+    given, wanted = load_agent(source).network.state_dict(), network.state_dict()
+    for key in sorted(given.keys() | wanted.keys()):
+        sizes = [tuple(weights[key].shape) if key in weights else "none" for weights in (given, wanted)]
+        if sizes[0] != sizes[1]:
+            raise RecipeError(
+                f"--start {source} is another network's: its {key} is {sizes[0]}, the recipe's {sizes[1]}"
+            )
+    network.load_state_dict(given)
 
 
 def save_optimiser(optimiser: torch.optim.Optimizer, path: Path, more: Mapping[str, Any]) -> None:

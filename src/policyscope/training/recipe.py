@@ -19,6 +19,8 @@ class Recipe:
     steps: int = 10_000_000
     """Agent steps, of four frames each, over all games."""
     seed: int = 1
+    start: str = ""
+    """An agent whose weights the network begins with, in place of random ones: a file or zoo:NAME."""
     games: int = 32
     """Games played side by side."""
     sticky: float = 0.25

@@ -27,7 +27,7 @@ from policyscope.agents.loading import load_agent
 from policyscope.agents.protocol import Protocol
 from policyscope.errors import TrainingError
 from policyscope.storage import disk_errors
-from policyscope.training.checkpoints import agent_of, keep, kept_in, load_optimiser
+from policyscope.training.checkpoints import agent_of, begin_with, keep, kept_in, load_optimiser
 from policyscope.training.compute import Compute, Precision, hardware
 from policyscope.training.games import Games
 from policyscope.training.progress import Progress
@@ -89,7 +89,8 @@ class Run:
         Raises:
             RunError: The folder holds a run and ``resume`` was not asked for, or it is of another recipe.
         """
-        self.name, self.recipe, self.options, self.how, self.command = name, recipe, options, how, command
+        self.name, self.recipe, self.options, self.command = name, recipe, options, command
+        self.how = f"{how}; begun with the weights of {recipe.start}" if recipe.start else how
         self.folder = options.out
         self.compute = Compute(options.device, options.threads, options.precision)
         self._kept = kept_in(self.folder, name, recipe, options.resume)
@@ -108,12 +109,17 @@ class Run:
     # -- the network --
 
     def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-        """Gives a network and its optimiser the newest checkpoint's state, if the run has one.
+        """Gives a network and its optimiser the newest checkpoint's state, or the network the recipe's first weights.
 
         Returns:
             The plain values saved beside it; empty at the start of a run.
+
+        Raises:
+            RecipeError: The first weights are another network's.
         """
         if self._kept is None:
+            if self.recipe.start:
+                begin_with(self.recipe.start, network)
             return {}
         network.load_state_dict(load_agent(self._kept.agent).network.state_dict())
         return load_optimiser(optimiser, self._kept.optimiser)
