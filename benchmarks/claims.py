@@ -44,8 +44,10 @@ class Judged:
 
 AGENTS: dict[str, Judged] = {
     "breakout-dddqn-early": Judged("early"),
-    "breakout-dddqn": Judged(earlier="breakout-dddqn-early"),
-    "breakout-a3c": Judged(),
+    "breakout-dddqn-alone": Judged(earlier="breakout-dddqn-early"),
+    "breakout-dddqn": Judged(),
+    "breakout-a3c-mid": Judged(),
+    "breakout-a3c": Judged(earlier="breakout-a3c-mid"),
     "seaquest-split-attention-early": Judged("early"),
     "seaquest-split-attention-late": Judged(earlier="seaquest-split-attention-early"),
     "seaquest-dddqn-early": Judged("early"),

@@ -18,9 +18,9 @@ from policyscope.evaluation.table import Table
 
 AGENTS: tuple[tuple[str, str, tuple[str, ...], tuple[int, ...]], ...] = (
     # who, by whom the episode was played, streams, lags
-    ("zoo:breakout-dddqn", "zoo:breakout-dddqn", ("q", "value"), (0, 1, 2, 3)),
-    ("zoo:breakout-dddqn-early", "zoo:breakout-dddqn", ("q",), (0, 1, 2, 3)),
-    ("zoo:breakout-a3c", "zoo:breakout-a3c", ("policy",), (0, 1, 2)),
+    ("zoo:breakout-dddqn-alone", "zoo:breakout-dddqn-alone", ("q", "value"), (0, 1, 2, 3)),
+    ("zoo:breakout-dddqn-early", "zoo:breakout-dddqn-alone", ("q",), (0, 1, 2, 3)),
+    ("zoo:breakout-a3c-mid", "zoo:breakout-a3c-mid", ("policy",), (0, 1, 2)),
     ("zoo:seaquest-a3c", "zoo:seaquest-a3c", ("policy",), (0, 1)),
     ("zoo:repaired-recurrent", "zoo:repaired-recurrent", ("policy",), (0,)),
     ("seaquest-dddqn", "seaquest-dddqn", ("q",), (0, 1)),
@@ -98,14 +98,14 @@ def write(found: list[Around], out: Path) -> None:
     newest = [one for one in found if one.lag == 0]
     older = [one for one in found if one.kind == "ball" and one.stream != "value"]
     of = {name: [one for one in found if one.agent == name] for name in {one.agent for one in found}}
-    training = compared(of.get("breakout-dddqn-early", []), of.get("breakout-dddqn", []))
-    breakout = [one for name in ("breakout-dddqn", "breakout-a3c") for one in of.get(name, [])]
+    training = compared(of.get("breakout-dddqn-early", []), of.get("breakout-dddqn-alone", []))
+    breakout = [one for name in ("breakout-dddqn-alone", "breakout-a3c-mid") for one in of.get(name, [])]
     seaquest = [one for name in ("seaquest-dddqn", "seaquest-a3c") for one in of.get(name, [])]
     parts = [
         ("The newest frame", markdown(HEADS, [line(one) for one in newest])),
         ("The ball through the frames", markdown(HEADS, [line(one) for one in older])),
-        ("Training: `breakout-dddqn-early` and `breakout-dddqn`, in the same states", side(training)),
-        ("Loss, Breakout: `breakout-dddqn` and `breakout-a3c`", side(by_loss(breakout))),
+        ("Training: `breakout-dddqn-early` and `breakout-dddqn-alone`, in the same states", side(training)),
+        ("Loss, Breakout: `breakout-dddqn-alone` and `breakout-a3c-mid`", side(by_loss(breakout))),
         ("Loss, Seaquest: `seaquest-dddqn` and `seaquest-a3c`", side(by_loss(seaquest))),
     ]
     text = "\n\n".join(f"### {title}\n\n{body}" for title, body in parts)

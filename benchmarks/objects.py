@@ -19,7 +19,7 @@ from policyscope.evaluation.objects import GAMES, LOOKS, Objects, agreement, obj
 from policyscope.storage import Array
 
 AGENTS = {
-    "breakout": ("zoo:breakout-dddqn", "zoo:breakout-a3c"),
+    "breakout": ("zoo:breakout-dddqn-alone", "zoo:breakout-a3c-mid"),
     "seaquest": ("zoo:seaquest-a3c", "zoo:repaired-recurrent"),
     "space_invaders": ("spaceinvaders-dqn",),
     "pong": ("pong-teacher",),

@@ -67,7 +67,7 @@ def main(options: Options) -> None:
     torch.set_num_threads(1)
     run = finished(options.run, options.checkpoint)
     agent = replace(run.agent, policy=options.policy or run.agent.policy)
-    told = complete(run, options)
+    told = run.told | {k: v for k in ("how", "hardware", "command") if (v := getattr(options, k)) is not None}
     # Nothing is published before all of it is known: a card that is another file's would be refused.
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / f"{options.name}.safetensors"
@@ -84,23 +84,11 @@ def main(options: Options) -> None:
     write_curve(run.curve, shelves.FOLDER / card.curve)
     picture = ROOT / "docs" / "images" / "zoo" / f"{options.name}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    draw(shelves.FOLDER / card.curve, picture, shows=told.get("curve", "return, mean of 100 games"))
+    draw(shelves.FOLDER / card.curve, picture, shows="return, mean of 100 games")
     write_table(ROOT / "docs" / "zoo.md")
     shipped = sum(file.stat().st_size for file in shelves.FOLDER.glob("*.safetensors"))
     if shipped > SHIPPED:
         print(f"the wheel carries {shipped:,} bytes of weights, more than {SHIPPED:,}: publish one without --ship")
-
-
-def complete(run: Finished, options: Options) -> dict[str, Any]:
-    """What the run tells, and what the options tell in its stead; all that a card needs."""
-    told = run.told | {k: v for k in ("how", "hardware", "command") if (v := getattr(options, k)) is not None}
-    lacking = [key for key in ("recipe", "values", "command", "hardware", "how", "seed") if key not in told]
-    if lacking:
-        raise SystemExit(
-            f"{options.run} does not tell {', '.join(lacking)}: --how, --hardware and --command can be given here, the "
-            "others have to be in its train.json"
-        )
-    return told
 
 
 def place(made: Path, ship: bool) -> None:

@@ -14,7 +14,7 @@ import torch
 import zoo_table
 from finished_run import finished, walked
 from learning_curve import write_curve
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import policyscope as ps
 from policyscope.agents.networks import build
@@ -106,25 +106,6 @@ def test_a_run_that_was_resumed_counts_what_led_to_the_weights(tmp_path: Path) -
     kept, seconds = walked(tmp_path / "curve.csv", 35)
     assert [(row["step"], row["return"]) for row in kept] == [("10", ""), ("20", ""), ("30", "5.0")]
     assert seconds == 10 + 4 + 11
-
-
-def test_a_run_of_the_first_trainer_is_read_too(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    state = build("dueling_dqn", actions=4).state_dict()
-    recipe = repr({"out": Path("/x"), "game": "breakout", "seed": 5, "gamma": 0.99, "resume": False})
-    save_file(state, tmp_path / "weights-00250k.safetensors", {"recipe": recipe, "step": "250080"})
-    (tmp_path / "curve.csv").write_text("step,seconds,games,return\n250000,9.5,3,1.0\n260000,10.5,3,1.0\n")
-    run = finished(tmp_path, "weights-00250k.safetensors")
-    assert (run.step, run.seconds, run.agent.protocol.name, run.agent.policy) == (
-        250080,
-        9.5,
-        "ale-vector",
-        "epsilon=0.01",
-    )
-    assert run.told["values"] == {"game": "breakout", "seed": 5, "gamma": 0.99}
-    assert torch.equal(run.agent.network.value[2].bias, state["value.2.bias"])
-    with pytest.raises(SystemExit, match="does not tell command, hardware: --how, --hardware and --command"):
-        publish.complete(run, options(tmp_path))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
