@@ -57,10 +57,10 @@ RECIPES: dict[str, Recipe] = {
     "a3c-lstm": AsynchronousActorCritic(network="recurrent_actor_critic", stack=10),
     "actor-critic-lstm": ActorCritic(network="recurrent_actor_critic", stack=10),
     "distil": Distillation(),
-    # The agents of the zoo, as they were trained
+    # The agents of the zoo, each by itself; cards say which were taught by another in the end
     "breakout-dddqn": ValueLearning(game="breakout"),
     "seaquest-split-attention": RecurrentValue(game="seaquest", steps=250_000, updates=2, replay=300_000),
-    "breakout-a3c": ActorCritic(game="breakout", steps=3_500_000, epochs=3),
+    "breakout-a3c": ActorCritic(game="breakout", steps=6_000_000, epochs=3),
     "seaquest-a3c": ActorCritic(game="seaquest", steps=3_500_000, epochs=3),
     "seaquest-dddqn": ValueLearning(game="seaquest"),
     "seaquest-a3c-lstm": ActorCritic(game="seaquest", network="recurrent_actor_critic", stack=10, epochs=3),
