@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from policyscope.agents.agent import Agent
-from policyscope.agents.networks.actor_critic import ActorCritic
+from policyscope.agents.networks.actor_critic import SharedBody
 from policyscope.agents.networks.dqn import DuelingDQN
 from policyscope.agents.networks.faulty import MislinkedDRQN
 from policyscope.agents.networks.gru_actor_critic import GRUActorCritic
@@ -100,7 +100,7 @@ def _value_input(network: nn.Module) -> nn.Module | None:
         return network.value
     if isinstance(network, SplitAttentionDRQN | RecurrentActorCritic):
         return network.value_lstm
-    if isinstance(network, ActorCritic):
+    if isinstance(network, SharedBody):
         return network.value
     return network.critic_linear if isinstance(network, GRUActorCritic) else None
 
@@ -167,7 +167,7 @@ def _behind_convolutions(network: nn.Module) -> nn.Module | None:
         return network.value[0]
     if isinstance(network, SplitAttentionDRQN | RecurrentActorCritic):
         return network.frames.body[7]
-    return network.body[-2] if isinstance(network, ActorCritic) else None
+    return network.body[-2] if isinstance(network, SharedBody) else None
 
 
 def _shuffled_place(agent: Agent) -> Place | None:
