@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from page import write_between
+
 import policyscope as ps
 from policyscope.evaluation.laplacian import around, row
 from policyscope.evaluation.laplacian_around import Around
@@ -29,7 +31,6 @@ AGENTS: tuple[tuple[str, str, tuple[str, ...], tuple[int, ...]], ...] = (
 HEADS = ("agent", "stream", "kind", "lag", "at", "core", "surround", "opposition", "ring", "depth", "far")
 HEADS = (*HEADS, "ceiling", "LoG", "sigma", "blob", "best operator", "LoG's lead", "verdict")
 DRAWN = ("ball", "paddle", "submarine", "fish", "aliens")
-BEGIN, END = "<!-- benchmarks/laplacian.py -->", "<!-- end -->"
 
 
 def line(one: Around) -> list[str]:
@@ -118,11 +119,7 @@ def write(found: list[Around], out: Path) -> None:
         out / "images" / "laplacian.png",
         title="Guided backpropagation around things: mean map, and mean over rings",
     )
-    page = out / "laplacian.md"
-    if page.exists() and BEGIN in page.read_text():
-        before, _, rest = page.read_text().partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
-
+    write_between(out / "laplacian.md", "benchmarks/laplacian.py", text)
     print(text)
 
 

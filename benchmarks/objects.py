@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from page import write_between
 
 import policyscope as ps
 from policyscope.agents.protocol import Protocol
@@ -39,7 +40,6 @@ COLOURS = (
     (255, 120, 120),
 )
 SKIPPED_IN_PICTURES = {"breakout": ("bricks",)}
-BEGIN, END = "<!-- benchmarks/objects.py -->", "<!-- end -->"
 
 
 def chance(game: str, steps: int, hold: int, seed: int) -> tuple[Array, Array]:
@@ -146,12 +146,8 @@ def main() -> None:
             folder = options.out / "images" / "objects"
             folder.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(folder / f"{game}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    page = options.out / "objects.md"
     text = table(rows)
-    if page.exists() and BEGIN in page.read_text():
-        before, _, rest = page.read_text().partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-    else:
+    if not write_between(options.out / "objects.md", "benchmarks/objects.py", text):
         print(text)
 
 

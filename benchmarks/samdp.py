@@ -9,12 +9,13 @@ import argparse
 import time
 from pathlib import Path
 
+from page import write_between
+
 import policyscope as ps
 from policyscope.evaluation.samdp import Samdp, samdp
 from policyscope.evaluation.samdp_figure import figure
 
 AGENTS = ("zoo:breakout-dddqn-alone", "zoo:seaquest-a3c")
-BEGIN, END = "<!-- benchmarks/samdp.py -->", "<!-- end -->"
 
 
 def section(name: str, found: Samdp, seconds: float) -> str:
@@ -55,10 +56,7 @@ def main() -> None:
         picture = options.out / "images" / f"samdp-{name}.png"
         figure(found, episode, picture, title=f"What {name} knows, and where it leads")
         print(parts[-1], flush=True)
-    page = options.out / "samdp.md"
-    if page.exists() and BEGIN in page.read_text():
-        before, _, rest = page.read_text().partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{rest.partition(END)[2]}")
+    write_between(options.out / "samdp.md", "benchmarks/samdp.py", "\n\n".join(parts))
 
 
 if __name__ == "__main__":

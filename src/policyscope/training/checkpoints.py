@@ -25,7 +25,8 @@ from policyscope.agents.formats.own import save_agent
 from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
 from policyscope.agents.protocol import Protocol
-from policyscope.errors import RecipeError, RunError
+from policyscope.agents.weights import check_fit, shapes
+from policyscope.errors import RunError
 from policyscope.storage import disk_errors, read_json, replacing, write_json
 from policyscope.training.recipe import Recipe
 
@@ -141,15 +142,10 @@ def begin_with(source: str, network: nn.Module) -> None:
         network: Of the same architecture.
 
     Raises:
-        RecipeError: Its weights are others.
+        CheckpointError: Its weights are others.
     """
-    given, wanted = load_agent(source).network.state_dict(), network.state_dict()
-    for key in sorted(given.keys() | wanted.keys()):
-        sizes = [tuple(weights[key].shape) if key in weights else "none" for weights in (given, wanted)]
-        if sizes[0] != sizes[1]:
-            raise RecipeError(
-                f"--start {source} is another network's: its {key} is {sizes[0]}, the recipe's {sizes[1]}"
-            )
+    given = load_agent(source).network.state_dict()
+    check_fit(shapes(given), shapes(network.state_dict()), f"--start {source}", "the recipe's network")
     network.load_state_dict(given)
 
 

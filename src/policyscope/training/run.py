@@ -115,7 +115,7 @@ class Run:
             The plain values saved beside it; empty at the start of a run.
 
         Raises:
-            RecipeError: The first weights are another network's.
+            CheckpointError: The first weights are another network's.
         """
         if self._kept is None:
             if self.recipe.start:
