@@ -11,6 +11,7 @@ from ale_py import AtariVectorEnv
 from policyscope.agents.presets import game_name, preset
 from policyscope.agents.protocol import Protocol
 from policyscope.storage import Array
+from policyscope.training.display import Display
 from policyscope.training.recipe import Recipe
 
 
@@ -55,10 +56,13 @@ class Games:
             autoreset_mode="SameStep",
         )
         self._clip = recipe.clip_rewards
+        self._display = Display(recipe.display) if recipe.display else None
         self._shuffled = Shuffled(seed) if recipe.shuffle_rewards else None
         self.observations, info = self._env.reset(seed=seed)
         self._frame_number = info["episode_frame_number"]
         self.age = np.zeros(recipe.games, np.int64)
+        if self._display is not None:
+            self._display(self.observations[:, -1], self.age == 0)
         self._returns = np.zeros(recipe.games)
         self.finished: deque[float] = deque(maxlen=100)
         self.count = 0
@@ -80,6 +84,8 @@ class Games:
         self._returns[over] = 0.0
         self.age = np.where(over, 0, self.age + 1)
         rewards, ends = (np.sign(rewards) if self._clip else rewards).astype(np.float32), ends | truncated
+        if self._display is not None:
+            rewards += self._display(self.observations[:, -1], over)
         if self._shuffled is not None:
             rewards, ends = self._shuffled(rewards, ends)
         return Turn(rewards, ends, over)

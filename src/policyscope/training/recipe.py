@@ -32,6 +32,10 @@ class Recipe:
     """Gradients are scaled down to this norm."""
     clip_rewards: bool = True
     """Learn from the sign of a reward, as the documents' agents did."""
+    display: tuple[int, ...] = ()
+    """A box of the observation: top, left, bottom, right. A reward of 1 more whenever what it shows comes to differ
+    more from the game's first frame: for teachers, where a game counts something and does not pay for it (Seaquest's
+    divers: 71 20 75 60)."""
     shuffle_rewards: bool = False
     """Rewards and ends of lives come at moments drawn by chance, so that there is nothing to learn from them: the
     sanity check by shuffled labels (Adebayo et al., 2018)."""
@@ -50,10 +54,11 @@ class Recipe:
         yield "learning_rate", 0 < self.learning_rate < 1, "between 0 and 1"
         yield "gamma", 0 <= self.gamma <= 1, "between 0 and 1"
         yield "max_grad_norm", self.max_grad_norm > 0, "above 0"
+        yield "display", not self.display or _is_box(self.display), "top left bottom right, within 84 x 84 pixels"
 
     def values(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,3 +118,10 @@ class Replaying(Exploring):
     def in_a_row(self) -> int:
         """States of a game that are replayed together."""
         return 1
+
+
+def _is_box(box: tuple[int, ...]) -> bool:
+    if len(box) != 4:
+        return False
+    top, left, bottom, right = box
+    return 0 <= top < bottom <= 84 and 0 <= left < right <= 84
