@@ -42,6 +42,6 @@ class Display:
             self._blank, self._filled = now, np.zeros(len(now), np.float32)
         self._blank = np.where(new[:, None, None], now, self._blank)
         filled = np.abs(now - self._blank).mean(axis=(1, 2))
-        rose = filled - self._filled >= _RISE
+        rose = np.asarray(filled - self._filled >= _RISE, np.float32)
         self._filled = filled
-        return rose.astype(np.float32)
+        return rose
