@@ -59,6 +59,15 @@ def test_seaquest_shows_its_divers_where_the_help_says():
     assert paid == [0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 1]
 
 
+def test_a_tank_that_fills_is_paid_step_by_step():
+    """Seaquest's tank is empty on the first frame, is filled once, and then only falls."""
+    tank = Games(Recipe(game="seaquest", games=2, display=(*DIVERS, 68, 26, 70, 59)), 4, seed=0)
+    paid = sum(tank.step(np.zeros(2)).rewards for _ in range(100))
+    tank.close()
+    assert (paid >= 20).all()
+    assert (paid <= 32).all()
+
+
 def test_games_pay_for_it_on_top_of_their_clipped_rewards():
     # Breakout's score: its digits change with every brick, as the reward does.
     score = (0, 30, 8, 50)
@@ -74,9 +83,11 @@ def test_games_pay_for_it_on_top_of_their_clipped_rewards():
     assert extra > 0
 
 
-@pytest.mark.parametrize("box", [(1, 2, 3), (5, 0, 5, 9), (0, 0, 85, 10), (-1, 0, 5, 5)])
+@pytest.mark.parametrize(
+    "box", [(1, 2, 3), (5, 0, 5, 9), (0, 0, 85, 10), (-1, 0, 5, 5), (*DIVERS, 1, 2), (*DIVERS, 9, 9, 9, 9)]
+)
 def test_a_box_outside_the_screen_is_refused(box):
-    with pytest.raises(RecipeError, match=r"--display is .* top left bottom right, within 84 x 84 pixels"):
+    with pytest.raises(RecipeError, match=r"--display is .* top left bottom right of boxes within 84 x 84 pixels"):
         Recipe(display=box)
 
 

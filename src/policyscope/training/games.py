@@ -56,13 +56,13 @@ class Games:
             autoreset_mode="SameStep",
         )
         self._clip = recipe.clip_rewards
-        self._display = Display(recipe.display) if recipe.display else None
+        self._displays = [Display(recipe.display[at : at + 4]) for at in range(0, len(recipe.display), 4)]
         self._shuffled = Shuffled(seed) if recipe.shuffle_rewards else None
         self.observations, info = self._env.reset(seed=seed)
         self._frame_number = info["episode_frame_number"]
         self.age = np.zeros(recipe.games, np.int64)
-        if self._display is not None:
-            self._display(self.observations[:, -1], self.age == 0)
+        for display in self._displays:
+            display(self.observations[:, -1], self.age == 0)
         self._returns = np.zeros(recipe.games)
         self.finished: deque[float] = deque(maxlen=100)
         self.count = 0
@@ -84,8 +84,8 @@ class Games:
         self._returns[over] = 0.0
         self.age = np.where(over, 0, self.age + 1)
         rewards, ends = (np.sign(rewards) if self._clip else rewards).astype(np.float32), ends | truncated
-        if self._display is not None:
-            rewards += self._display(self.observations[:, -1], over)
+        for display in self._displays:
+            rewards += display(self.observations[:, -1], over)
         if self._shuffled is not None:
             rewards, ends = self._shuffled(rewards, ends)
         return Turn(rewards, ends, over)

@@ -33,9 +33,9 @@ class Recipe:
     clip_rewards: bool = True
     """Learn from the sign of a reward, as the documents' agents did."""
     display: tuple[int, ...] = ()
-    """A box of the observation: top, left, bottom, right. A reward of 1 more whenever what it shows comes to differ
-    more from the game's first frame: for teachers, where a game counts something and does not pay for it (Seaquest's
-    divers: 71 20 75 60)."""
+    """Boxes of the observation, each four numbers: top, left, bottom, right. A reward of 1 more whenever what one shows
+    comes to differ more from the game's first frame: for teachers, where a game counts something and does not pay for it
+    (Seaquest's divers and its oxygen: 71 20 75 60 68 26 70 59)."""
     shuffle_rewards: bool = False
     """Rewards and ends of lives come at moments drawn by chance, so that there is nothing to learn from them: the
     sanity check by shuffled labels (Adebayo et al., 2018)."""
@@ -54,7 +54,7 @@ class Recipe:
         yield "learning_rate", 0 < self.learning_rate < 1, "between 0 and 1"
         yield "gamma", 0 <= self.gamma <= 1, "between 0 and 1"
         yield "max_grad_norm", self.max_grad_norm > 0, "above 0"
-        yield "display", not self.display or _is_box(self.display), "top left bottom right, within 84 x 84 pixels"
+        yield "display", _are_boxes(self.display), "top left bottom right of boxes within 84 x 84 pixels"
 
     def values(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -120,8 +120,7 @@ class Replaying(Exploring):
         return 1
 
 
-def _is_box(box: tuple[int, ...]) -> bool:
-    if len(box) != 4:
-        return False
-    top, left, bottom, right = box
-    return 0 <= top < bottom <= 84 and 0 <= left < right <= 84
+def _are_boxes(numbers: tuple[int, ...]) -> bool:
+    corners = zip(*(numbers[part::4] for part in range(4)), strict=False)
+    inside = all(0 <= top < bottom <= 84 and 0 <= left < right <= 84 for top, left, bottom, right in corners)
+    return inside and len(numbers) % 4 == 0
