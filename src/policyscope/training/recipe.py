@@ -33,9 +33,9 @@ class Recipe:
     clip_rewards: bool = True
     """Learn from the sign of a reward, as the documents' agents did."""
     display: tuple[int, ...] = ()
-    """Boxes of the observation, each four numbers: top, left, bottom, right. A reward of 1 more whenever what one shows
-    comes to differ more from the game's first frame: for teachers, where a game counts something and does not pay for it
-    (Seaquest's divers and its oxygen: 71 20 75 60 68 26 70 59)."""
+    """Boxes of the observation, each four numbers: top, left, bottom, right. A reward of 1 more whenever what one
+    shows comes to differ more from the game's first frame: for teachers, where a game counts something and does not
+    pay for it (Seaquest's divers and its oxygen: 71 20 75 60 68 26 70 59)."""
     shuffle_rewards: bool = False
     """Rewards and ends of lives come at moments drawn by chance, so that there is nothing to learn from them: the
     sanity check by shuffled labels (Adebayo et al., 2018)."""
