@@ -19,27 +19,26 @@ class Display:
 
     Args:
         box: Top, left, bottom and right in the observation's pixels; the latter two are outside.
+        frames: (n, height, width) uint8, the first of each game.
     """
 
-    def __init__(self, box: tuple[int, ...]) -> None:
+    def __init__(self, box: tuple[int, ...], frames: Array) -> None:
         top, left, bottom, right = box
         self._box = np.s_[:, top:bottom, left:right]
-        self._blank: Array | None = None
-        self._filled: Array | None = None
+        self._blank: Array = frames[self._box].astype(np.float32)
+        self._filled: Array = np.zeros(len(frames), np.float32)
 
     def __call__(self, frames: Array, new: Array) -> Array:
         """Where the display came to differ more from what it was when the game began.
 
         Args:
-            frames: (n, height, width) uint8, the newest.
-            new: (n,) bool, the frame is the first of a game.
+            frames: (n, height, width) uint8, the next of each game.
+            new: (n,) bool, it is the first of another game.
 
         Returns:
             (n,) float32, 1 there and 0 elsewhere.
         """
         now = frames[self._box].astype(np.float32)
-        if self._blank is None or self._filled is None:
-            self._blank, self._filled = now, np.zeros(len(now), np.float32)
         self._blank = np.where(new[:, None, None], now, self._blank)
         filled = np.abs(now - self._blank).mean(axis=(1, 2))
         rose = np.asarray(filled - self._filled >= _RISE, np.float32)

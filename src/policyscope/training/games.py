@@ -56,13 +56,12 @@ class Games:
             autoreset_mode="SameStep",
         )
         self._clip = recipe.clip_rewards
-        self._displays = [Display(recipe.display[at : at + 4]) for at in range(0, len(recipe.display), 4)]
         self._shuffled = Shuffled(seed) if recipe.shuffle_rewards else None
         self.observations, info = self._env.reset(seed=seed)
         self._frame_number = info["episode_frame_number"]
         self.age = np.zeros(recipe.games, np.int64)
-        for display in self._displays:
-            display(self.observations[:, -1], self.age == 0)
+        boxes = (recipe.display[at : at + 4] for at in range(0, len(recipe.display), 4))
+        self._displays = [Display(box, self.observations[:, -1]) for box in boxes]
         self._returns = np.zeros(recipe.games)
         self.finished: deque[float] = deque(maxlen=100)
         self.count = 0
