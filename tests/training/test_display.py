@@ -34,7 +34,7 @@ def test_what_appears_in_the_box_is_paid_once_and_what_goes_is_not():
     display = Display((1, 2, 5, 10), frames((0, 0)))
     old = np.array([False, False])
     paid = [display(frames(counts), old).tolist() for counts in [(1, 0), (1, 0), (2, 1), (0, 1), (1, 1)]]
-    assert paid == [[1, 0], [0, 0], [1, 1], [0, 0], [1, 0]]
+    assert paid == [[1, 0], [0, 0], [1, 1], [0, 0], [0, 0]]
 
 
 def test_a_new_game_is_compared_with_its_own_first_frame():
@@ -42,6 +42,18 @@ def test_a_new_game_is_compared_with_its_own_first_frame():
     assert display(frames((3, 3)), np.array([True, False])).tolist() == [0, 1]
     # Going back to none differs from a first frame with three.
     assert display(frames((0, 0)), np.array([False, False])).tolist() == [1, 0]
+    assert display(frames((0, 0)), np.array([False, True])).tolist() == [0, 0]
+
+
+def test_what_flashes_is_paid_once_and_what_fills_at_every_step():
+    display = Display((1, 2, 5, 10), frames((0, 0)))
+    old = np.array([False, False])
+    paid = [display(frames(counts), old).tolist() for counts in [(3, 1), (0, 2), (3, 3), (0, 4), (3, 4)]]
+    assert paid == [[1, 1], [0, 1], [0, 1], [0, 1], [0, 0]]
+    # What is long gone and comes back is news.
+    for _ in range(8):
+        display(frames((0, 0)), old)
+    assert display(frames((3, 0)), old).tolist() == [1, 0]
 
 
 def test_seaquest_shows_its_divers_where_the_help_says():
@@ -53,12 +65,12 @@ def test_seaquest_shows_its_divers_where_the_help_says():
         ale.act(0)
     display, divers = Display(DIVERS, screen(ale)), 62
     paid = []
-    for count in (0, 1, 1, 2, 3, 4, 5, 6, 6, 5, 0, 1):
+    for count in (0, 1, 1, 2, 3, 4, 5, 6, 6, 5, *[0] * 8, 1):
         ale.setRAM(divers, count)
         for _ in range(4):
             ale.act(0)
         paid.append(float(display(screen(ale), np.array([False]))[0]))
-    assert paid == [0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 1]
+    assert paid == [0, 1, 0, 1, 1, 1, 1, 1, 0, 0, *[0] * 8, 1]
 
 
 def test_a_tank_that_fills_is_paid_step_by_step():

@@ -12,6 +12,8 @@ from policyscope.storage import Array
 
 _RISE = 1.0
 """Grey levels a pixel of the box, on average, that make a change: less is the blur of scaling."""
+_MEMORY = 8
+"""Steps that a box's highest level is kept: a display that flashes comes back sooner."""
 
 
 class Display:
@@ -26,10 +28,10 @@ class Display:
         top, left, bottom, right = box
         self._box = np.s_[:, top:bottom, left:right]
         self._blank: Array = frames[self._box].astype(np.float32)
-        self._filled: Array = np.zeros(len(frames), np.float32)
+        self._levels: Array = np.zeros((_MEMORY, len(frames)), np.float32)
 
     def __call__(self, frames: Array, new: Array) -> Array:
-        """Where the display came to differ more from what it was when the game began.
+        """Where the display differs more from what it was when the game began than in any of the last steps.
 
         Args:
             frames: (n, height, width) uint8, the next of each game.
@@ -40,7 +42,7 @@ class Display:
         """
         now = frames[self._box].astype(np.float32)
         self._blank = np.where(new[:, None, None], now, self._blank)
-        filled = np.abs(now - self._blank).mean(axis=(1, 2))
-        rose = np.asarray(filled - self._filled >= _RISE, np.float32)
-        self._filled = filled
+        level = np.abs(now - self._blank).mean(axis=(1, 2))
+        rose = np.asarray(level - self._levels.max(axis=0) >= _RISE, np.float32)
+        self._levels = np.concatenate([np.where(new, 0.0, self._levels)[1:], level[None]])
         return rose
