@@ -21,6 +21,7 @@ from policyscope.agents.networks import build
 from policyscope.errors import RecipeError
 from policyscope.training.actor_critic import initialise
 from policyscope.training.compute import Compute, Streams, floats
+from policyscope.training.experts import EXPERTS
 from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Recipe
 from policyscope.training.replay import Batch, Replay, Stretches
@@ -40,6 +41,9 @@ Student = Literal[
 
 HOW = "distilled from another agent, on the states that the student itself meets"
 
+_SURE = 0.95
+"""Chance of an expert's action in what a student is taught; the teacher's policy has the rest."""
+
 _FRAMES = {"actor_critic": 3, "recurrent_actor_critic": 10, "split_attention_drqn": 10, "shared_attention_drqn": 10}
 
 
@@ -49,6 +53,9 @@ class Distillation(Recipe):
 
     teacher: str = "zoo:breakout-dddqn"
     """The agent that teaches: a file, a folder or zoo:NAME, under the protocol ale-vector."""
+    expert: Literal["", "seaquest-breath"] = ""
+    """A player written by hand whose word goes before the teacher's in the states that it knows; its rule is in
+    training/experts.py."""
     network: Student = "split_attention_drqn"
     hidden: int = 0
     """Width of the dense layers; 0 is the network's own."""
@@ -147,6 +154,7 @@ def train(recipe: Distillation, run: Run) -> None:
     stack = max(recipe.frames, teacher.protocol.stack)
     games = Games(recipe, stack, seed=seed, threads=run.options.threads)
     check(teacher, games, recipe)
+    expert = EXPERTS[recipe.expert] if recipe.expert else None
     compute.place(teacher.network)
     network = student(recipe, games.actions)
     compute.place(network)
@@ -175,6 +183,8 @@ def train(recipe: Distillation, run: Run) -> None:
         for _ in range(recipe.sweeps):
             observations = torch.from_numpy(games.observations)
             log_policy, value = taught(teacher, observations, compute, recipe.temperature)
+            if expert is not None:
+                log_policy = advised(log_policy, torch.from_numpy(expert.says(games.observations)))
             mine = own(observations[:, -recipe.frames :], torch.from_numpy(games.age))
             run.watch(mine)
             theirs = act(log_policy, "policy" in teacher.streams, recipe.epsilon, rng)
@@ -229,6 +239,10 @@ def check(teacher: Agent, games: Games, recipe: Distillation) -> None:
         RecipeError: It does not.
     """
     theirs, ours = teacher.protocol, games.protocol
+    if recipe.expert and EXPERTS[recipe.expert].game != ours.game:
+        raise RecipeError(
+            f"the expert {recipe.expert} plays {EXPERTS[recipe.expert].game}, not {ours.game}: see --game"
+        )
     if theirs.game != ours.game:
         raise RecipeError(f"the teacher {recipe.teacher} plays {theirs.game}, not {ours.game}: see --game")
     alike = ("crop", "colour", "colour_first", "size", "resize", "stretch", "max_pool", "pad", "scale", "offset")
@@ -253,6 +267,21 @@ def taught(teacher: Agent, observations: Tensor, compute: Compute, temperature: 
     with torch.no_grad(), compute.autocast():
         streams = teacher.read(teacher.network(compute.inputs(seen)))
     return opinion(floats(streams), temperature)
+
+
+def advised(log_policy: Tensor, said: Tensor) -> Tensor:
+    """A teacher's policy where an expert is silent, and nearly the expert's action where it speaks.
+
+    Args:
+        log_policy: The teacher's (N, A).
+        said: The expert's actions (N,) int64, negative where it is silent.
+
+    Returns:
+        The log of the policy (N, A) that is taught.
+    """
+    policy = log_policy.exp() * (1 - _SURE)
+    policy.scatter_add_(1, said.clamp(min=0)[:, None].to(policy.device), torch.full_like(policy[:, :1], _SURE))
+    return torch.where((said < 0)[:, None].to(policy.device), log_policy, policy.log())
 
 
 def act(
