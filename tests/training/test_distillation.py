@@ -8,7 +8,8 @@ import policyscope as ps
 from policyscope.agents.networks import build
 from policyscope.agents.presets import preset
 from policyscope.errors import RecipeError
-from policyscope.training.distillation import Distillation, disagreement, opinion, train
+from policyscope.training.distillation import Distillation, advised, disagreement, opinion, train
+from policyscope.training.experts import SILENT
 from policyscope.training.run import Run, RunOptions
 
 
@@ -68,6 +69,23 @@ def test_a_student_comes_closer_to_its_teacher_and_says_how_it_was_made(tmp_path
     assert agent.policy == ("sample" if network == "recurrent_actor_critic" else "epsilon=0.01")
     assert agent.protocol.stack == (10 if network == "recurrent_actor_critic" else 4)
     assert agent.protocol.layout == ("time" if network == "recurrent_actor_critic" else "channels")
+
+
+def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
+    policy = torch.tensor([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.1, 0.1, 0.8]])
+    taught = advised(policy.log(), torch.tensor([SILENT, 0, 2])).exp()
+    torch.testing.assert_close(taught, torch.tensor([[0.7, 0.2, 0.1], [0.95, 0.025, 0.025], [0.005, 0.005, 0.99]]))
+
+
+def test_an_expert_of_another_game_is_refused_in_a_line(tmp_path):
+    recipe = Distillation(
+        teacher=str(teacher_file(tmp_path, "breakout")), game="breakout", games=2, expert="seaquest-breath"
+    )
+    with (
+        pytest.raises(RecipeError, match="the expert seaquest-breath plays seaquest, not breakout"),
+        Run("distil", recipe, RunOptions(tmp_path / "run", tensorboard=False), "") as run,
+    ):
+        train(recipe, run)
 
 
 @pytest.mark.parametrize(
