@@ -52,7 +52,7 @@ AGENTS: dict[str, Judged] = {
     "seaquest-split-attention-late": Judged(earlier="seaquest-split-attention-early"),
     "seaquest-dddqn-early": Judged("early"),
     "seaquest-dddqn": Judged(earlier="seaquest-dddqn-early"),
-    "seaquest-a3c": Judged(),
+    "seaquest-a3c-mid": Judged(),
     "seaquest-a3c-lstm": Judged(),
     "pong-dqn": Judged(),
     "enduro-dqn": Judged(),

@@ -35,7 +35,7 @@ class Options:
         out: Where a JSON file for each agent goes, with all values of each frame.
     """
 
-    agents: tuple[str, ...] = ("zoo:breakout-dddqn", "zoo:seaquest-a3c", "zoo:breakout-dddqn-early")
+    agents: tuple[str, ...] = ("zoo:breakout-dddqn", "zoo:seaquest-a3c-mid", "zoo:breakout-dddqn-early")
     steps: int = 800
     seed: int = 21
     rows: int = 64

@@ -42,7 +42,7 @@ class Options:
         out: Where results go.
     """
 
-    agents: tuple[str, ...] = ("zoo:breakout-dddqn-alone", "zoo:breakout-a3c-mid", "zoo:seaquest-a3c")
+    agents: tuple[str, ...] = ("zoo:breakout-dddqn-alone", "zoo:breakout-a3c-mid", "zoo:seaquest-a3c-mid")
     parts: tuple[str, ...] = ("deletion", "background", "newest", "xrl", "return")
     steps: int = 1000
     rows: int = 200

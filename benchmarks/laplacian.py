@@ -23,7 +23,7 @@ AGENTS: tuple[tuple[str, str, tuple[str, ...], tuple[int, ...]], ...] = (
     ("zoo:breakout-dddqn-alone", "zoo:breakout-dddqn-alone", ("q", "value"), (0, 1, 2, 3)),
     ("zoo:breakout-dddqn-early", "zoo:breakout-dddqn-alone", ("q",), (0, 1, 2, 3)),
     ("zoo:breakout-a3c-mid", "zoo:breakout-a3c-mid", ("policy",), (0, 1, 2)),
-    ("zoo:seaquest-a3c", "zoo:seaquest-a3c", ("policy",), (0, 1)),
+    ("zoo:seaquest-a3c-mid", "zoo:seaquest-a3c-mid", ("policy",), (0, 1)),
     ("zoo:repaired-recurrent", "zoo:repaired-recurrent", ("policy",), (0,)),
     ("seaquest-dddqn", "seaquest-dddqn", ("q",), (0, 1)),
     ("spaceinvaders-dqn", "spaceinvaders-dqn", ("q",), (0,)),
@@ -101,13 +101,13 @@ def write(found: list[Around], out: Path) -> None:
     of = {name: [one for one in found if one.agent == name] for name in {one.agent for one in found}}
     training = compared(of.get("breakout-dddqn-early", []), of.get("breakout-dddqn-alone", []))
     breakout = [one for name in ("breakout-dddqn-alone", "breakout-a3c-mid") for one in of.get(name, [])]
-    seaquest = [one for name in ("seaquest-dddqn", "seaquest-a3c") for one in of.get(name, [])]
+    seaquest = [one for name in ("seaquest-dddqn", "seaquest-a3c-mid") for one in of.get(name, [])]
     parts = [
         ("The newest frame", markdown(HEADS, [line(one) for one in newest])),
         ("The ball through the frames", markdown(HEADS, [line(one) for one in older])),
         ("Training: `breakout-dddqn-early` and `breakout-dddqn-alone`, in the same states", side(training)),
         ("Loss, Breakout: `breakout-dddqn-alone` and `breakout-a3c-mid`", side(by_loss(breakout))),
-        ("Loss, Seaquest: `seaquest-dddqn` and `seaquest-a3c`", side(by_loss(seaquest))),
+        ("Loss, Seaquest: `seaquest-dddqn` and `seaquest-a3c-mid`", side(by_loss(seaquest))),
     ]
     text = "\n\n".join(f"### {title}\n\n{body}" for title, body in parts)
     drawn = [

@@ -21,7 +21,7 @@ from policyscope.storage import Array
 
 AGENTS = {
     "breakout": ("zoo:breakout-dddqn-alone", "zoo:breakout-a3c-mid"),
-    "seaquest": ("zoo:seaquest-a3c", "zoo:repaired-recurrent"),
+    "seaquest": ("zoo:seaquest-a3c-mid", "zoo:repaired-recurrent"),
     "space_invaders": ("spaceinvaders-dqn",),
     "pong": ("pong-teacher",),
 }

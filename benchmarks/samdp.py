@@ -15,7 +15,7 @@ import policyscope as ps
 from policyscope.evaluation.samdp import Samdp, samdp
 from policyscope.evaluation.samdp_figure import figure
 
-AGENTS = ("zoo:breakout-dddqn-alone", "zoo:seaquest-a3c")
+AGENTS = ("zoo:breakout-dddqn-alone", "zoo:seaquest-a3c-mid")
 
 
 def section(name: str, found: Samdp, seconds: float) -> str:

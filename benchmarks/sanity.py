@@ -32,7 +32,7 @@ class Options:
         out: Where results go.
     """
 
-    agents: tuple[str, ...] = ("zoo:breakout-dddqn-alone", "zoo:breakout-a3c-mid", "zoo:seaquest-a3c")
+    agents: tuple[str, ...] = ("zoo:breakout-dddqn-alone", "zoo:breakout-a3c-mid", "zoo:seaquest-a3c-mid")
     labels: tuple[str, ...] = ("zoo:unshuffled-rewards,zoo:shuffled-rewards,zoo:unshuffled-rewards-2",)
     steps: int = 800
     rows: int = 24

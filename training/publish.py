@@ -54,6 +54,8 @@ class Options:
     """How it acts; by default as its file says."""
     ship: bool = False
     """Into the wheel, rather than into the repository's zoo/."""
+    before: tuple[str, ...] = ()
+    """Folders of the runs that it went on from with --start, or zoo:NAME: their steps and seconds count too."""
     summary: str | None = None
     how: str | None = None
     """How it was trained, in plain words; by default as the run says. So too the next two."""
@@ -129,26 +131,41 @@ def describe(
     """The card of an agent."""
     network, own = agent.network.recipe, returns["own"]
     game = agent.protocol.game or agent.protocol.env or ""
+    steps, seconds = spent(run, options.before)
     return Card(
         name=options.name,
         game=game,
         architecture=network["architecture"],
         options=network["options"],
         summary=options.summary
-        or f"{run.step:,} steps of {game}: mean return {own.mean:.4g} over {len(own.returns)} games",
+        or f"{steps:,} steps of {game}: mean return {own.mean:.4g} over {len(own.returns)} games",
         how=told["how"],
         recipe=told["recipe"],
         values=told["values"],
         command=told["command"],
-        steps=run.step,
-        frames=frames(run.step, agent.protocol),
+        steps=steps,
+        frames=frames(steps, agent.protocol),
         seeds=options.seeds or (int(told["seed"]),),
         hardware=told["hardware"],
-        seconds=run.seconds,
+        seconds=seconds,
         weights=file,
         curve=f"{options.name}.csv",
         returns=returns,
     )
+
+
+def spent(run: Finished, before: tuple[str, ...]) -> tuple[int, float | None]:
+    """Steps and seconds of a run and of those that it went on from; no seconds where one of them was not timed."""
+    steps, seconds = [run.step], [run.seconds]
+    for name in before:
+        if name.startswith("zoo:"):
+            card = ps.zoo.card(name.removeprefix("zoo:"))
+            steps, seconds = [*steps, card.steps], [*seconds, card.seconds]
+        else:
+            earlier = finished(Path(name), None)
+            steps, seconds = [*steps, earlier.step], [*seconds, earlier.seconds]
+    known = [one for one in seconds if one is not None]
+    return sum(steps), sum(known) if len(known) == len(seconds) else None
 
 
 def frames(steps: int, protocol: Protocol) -> int:

@@ -91,6 +91,14 @@ def test_a_run_becomes_an_entry_that_passes_its_own_check(
     assert not (shelf.folder / "breakout-c51.safetensors").exists(), "the weights are in one place"
 
 
+def test_runs_that_it_went_on_from_count_too(run: Path, shelf: Any, repository: Path) -> None:
+    pytest.importorskip("matplotlib")
+    publish.main(options(run))
+    publish.main(options(run, before=("zoo:breakout-c51", str(run))))
+    card = ps.zoo.card("breakout-c51")
+    assert (card.steps, card.frames, card.seconds) == (3000, 9000, 60.0)
+
+
 def test_an_earlier_checkpoint_has_its_own_weights_step_and_curve(run: Path) -> None:
     early, late = finished(run, "agent-00000500.safetensors"), finished(run, None)
     assert (early.step, early.seconds, [row["step"] for row in early.curve]) == (500, 10.0, ["250", "500"])

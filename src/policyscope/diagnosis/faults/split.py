@@ -74,7 +74,7 @@ SETTING_AGENTS = (
 
 HELD_OUT_AGENTS = (
     "zoo:breakout-dddqn-early",
-    "zoo:seaquest-a3c",
+    "zoo:seaquest-a3c-mid",
     "zoo:seaquest-a3c-lstm",
     "baby-a3c/breakout-v4.40.tar",
     "baby-a3c/spaceinvaders-v4.80.tar",
