@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import policyscope as ps
+
+MEAN_OF = 100
+"""Games that a curve's return is the mean of, once there are so many."""
 
 
 @dataclass
@@ -48,6 +52,36 @@ def finished(run: Path, checkpoint: str | None) -> Finished:
     step = int(agent.facts.get("step", told["step"]))
     curve, seconds = walked(run / "curve.csv", step)
     return Finished(agent, step, seconds if seconds is not None else told["seconds"], told, curve)
+
+
+def earlier(name: str) -> Finished:
+    """A run that another went on from: its folder, or zoo:NAME."""
+    if not name.startswith("zoo:"):
+        return finished(Path(name), None)
+    card = ps.zoo.card(name.removeprefix("zoo:"))
+    with ps.zoo.curve(card.name).open(newline="") as opened:
+        return Finished(ps.load_agent(name), card.steps, card.seconds, {}, list(csv.DictReader(opened)))
+
+
+def continued(run: Finished, before: Sequence[Finished]) -> Finished:
+    """A run with what it went on from: steps and seconds of all, and one curve, of what all of them wrote down.
+
+    The first games that a run finishes are the shortest, the worst: where it went on, its mean is left empty until
+    it is over a hundred of them.
+    """
+    if not before:
+        return run
+    parts = [*before, run]
+    heads = [part.curve[0] for part in parts if part.curve]
+    columns = [name for name in (heads or [{}])[-1] if all(name in head for head in heads)]
+    steps, seconds, timed, rows = 0, 0.0, True, list[dict[str, str]]()
+    for part in parts:
+        for row in part.curve:
+            settled = part is parts[0] or int(row.get("games", MEAN_OF)) >= MEAN_OF
+            now = {"step": f"{int(row['step']) + steps}", "seconds": f"{float(row['seconds']) + seconds:g}"}
+            rows.append({name: row[name] for name in columns} | now | ({} if settled else {"return": ""}))
+        steps, seconds, timed = steps + part.step, seconds + (part.seconds or 0.0), timed and part.seconds is not None
+    return replace(run, step=steps, seconds=seconds if timed else None, curve=rows)
 
 
 def walked(file: Path, step: int) -> tuple[list[dict[str, str]], float | None]:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from finished_run import Finished, finished
+from finished_run import Finished, continued, earlier, finished
 from learning_curve import write_curve
 from stored_weights import store
 from zoo_table import write as write_table
@@ -55,7 +55,8 @@ class Options:
     ship: bool = False
     """Into the wheel, rather than into the repository's zoo/."""
     before: tuple[str, ...] = ()
-    """Folders of the runs that it went on from with --start, or zoo:NAME: their steps and seconds count too."""
+    """Folders of the runs that it went on from with --start, or zoo:NAME, the first first: their steps and seconds
+    count too, and their curves come before its own."""
     summary: str | None = None
     how: str | None = None
     """How it was trained, in plain words; by default as the run says. So too the next two."""
@@ -67,7 +68,7 @@ class Options:
 
 def main(options: Options) -> None:
     torch.set_num_threads(1)
-    run = finished(options.run, options.checkpoint)
+    run = continued(finished(options.run, options.checkpoint), [earlier(name) for name in options.before])
     agent = replace(run.agent, policy=options.policy or run.agent.policy)
     told = run.told | {k: v for k in ("how", "hardware", "command") if (v := getattr(options, k)) is not None}
     # Nothing is published before all of it is known: a card that is another file's would be refused.
@@ -131,41 +132,26 @@ def describe(
     """The card of an agent."""
     network, own = agent.network.recipe, returns["own"]
     game = agent.protocol.game or agent.protocol.env or ""
-    steps, seconds = spent(run, options.before)
     return Card(
         name=options.name,
         game=game,
         architecture=network["architecture"],
         options=network["options"],
         summary=options.summary
-        or f"{steps:,} steps of {game}: mean return {own.mean:.4g} over {len(own.returns)} games",
+        or f"{run.step:,} steps of {game}: mean return {own.mean:.4g} over {len(own.returns)} games",
         how=told["how"],
         recipe=told["recipe"],
         values=told["values"],
         command=told["command"],
-        steps=steps,
-        frames=frames(steps, agent.protocol),
+        steps=run.step,
+        frames=frames(run.step, agent.protocol),
         seeds=options.seeds or (int(told["seed"]),),
         hardware=told["hardware"],
-        seconds=seconds,
+        seconds=run.seconds,
         weights=file,
         curve=f"{options.name}.csv",
         returns=returns,
     )
-
-
-def spent(run: Finished, before: tuple[str, ...]) -> tuple[int, float | None]:
-    """Steps and seconds of a run and of those that it went on from; no seconds where one of them was not timed."""
-    steps, seconds = [run.step], [run.seconds]
-    for name in before:
-        if name.startswith("zoo:"):
-            card = ps.zoo.card(name.removeprefix("zoo:"))
-            steps, seconds = [*steps, card.steps], [*seconds, card.seconds]
-        else:
-            earlier = finished(Path(name), None)
-            steps, seconds = [*steps, earlier.step], [*seconds, earlier.seconds]
-    known = [one for one in seconds if one is not None]
-    return sum(steps), sum(known) if len(known) == len(seconds) else None
 
 
 def frames(steps: int, protocol: Protocol) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import stored_weights
 import torch
 import zoo_table
-from finished_run import finished, walked
+from finished_run import Finished, continued, finished, walked
 from learning_curve import write_curve
 from safetensors.torch import load_file
 
@@ -93,10 +94,35 @@ def test_a_run_becomes_an_entry_that_passes_its_own_check(
 
 def test_runs_that_it_went_on_from_count_too(run: Path, shelf: Any, repository: Path) -> None:
     pytest.importorskip("matplotlib")
-    publish.main(options(run))
+    publish.main(options(run, ship=True))
     publish.main(options(run, before=("zoo:breakout-c51", str(run))))
     card = ps.zoo.card("breakout-c51")
     assert (card.steps, card.frames, card.seconds) == (3000, 9000, 60.0)
+    steps = [line.split(",")[0] for line in ps.zoo.curve("breakout-c51").read_text().splitlines()[1:]]
+    assert steps == [f"{1000 * part + step}" for part in range(3) for step in (250, 500, 750, 1000)]
+
+
+def test_a_curve_goes_on_where_the_run_did_and_without_the_means_of_few_games(run: Path) -> None:
+    def part(*rows: tuple[int, float, int, float], **other: str) -> Finished:
+        names = ("step", "seconds", "games", "return")
+        return Finished(agent, 20, 5.0, {}, [dict(zip(names, map(str, row), strict=True)) | other for row in rows])
+
+    agent = finished(run, None).agent
+    first, second = (
+        part((10, 2.5, 30, 1.5), (20, 5.0, 60, 2.0), loss="0.1"),
+        part((10, 2.0, 40, 0.5), (20, 5.0, 120, 3.0)),
+    )
+    whole = continued(second, [first])
+    assert (whole.step, whole.seconds) == (40, 10.0)
+    assert [tuple(row.values()) for row in whole.curve] == [
+        ("10", "2.5", "30", "1.5"),
+        ("20", "5", "60", "2.0"),
+        ("30", "7", "40", ""),
+        ("40", "10", "120", "3.0"),
+    ]
+    assert continued(first, []) is first
+    assert continued(replace(second, seconds=None), [first]).seconds is None
+    assert len(continued(replace(second, curve=[]), [first]).curve) == 2
 
 
 def test_an_earlier_checkpoint_has_its_own_weights_step_and_curve(run: Path) -> None:
