@@ -75,6 +75,9 @@ def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
     policy = torch.tensor([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.1, 0.1, 0.8]])
     taught = advised(policy.log(), torch.tensor([SILENT, 0, 2])).exp()
     torch.testing.assert_close(taught, torch.tensor([[0.7, 0.2, 0.1], [0.95, 0.025, 0.025], [0.005, 0.005, 0.99]]))
+    # A chance of e^-200 is zero in float32, and its log is not lost.
+    faded = advised(torch.tensor([[0.0, -200.0]]), torch.tensor([0]))
+    assert faded[0, 1] == pytest.approx(-200 + np.log(0.05))
 
 
 def test_an_expert_of_another_game_is_refused_in_a_line(tmp_path):

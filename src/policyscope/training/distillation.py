@@ -6,6 +6,7 @@ Ross et al., 2011).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -279,9 +280,12 @@ def advised(log_policy: Tensor, said: Tensor) -> Tensor:
     Returns:
         The log of the policy (N, A) that is taught.
     """
-    policy = log_policy.exp() * (1 - _SURE)
-    policy.scatter_add_(1, said.clamp(min=0)[:, None].to(policy.device), torch.full_like(policy[:, :1], _SURE))
-    return torch.where((said < 0)[:, None].to(policy.device), log_policy, policy.log())
+    # In logs all along: a chance that fades to zero would make a divergence that is no number.
+    speaks = (said >= 0)[:, None].to(log_policy.device)
+    chosen = nn.functional.one_hot(said.clamp(min=0), log_policy.shape[1]).to(log_policy.device) == 1
+    shared = log_policy + math.log(1 - _SURE)
+    certain = torch.logaddexp(shared, torch.full_like(shared, math.log(_SURE)))
+    return torch.where(speaks, torch.where(chosen, certain, shared), log_policy)
 
 
 def act(
