@@ -10,28 +10,35 @@ from pathlib import Path
 from typing import Any
 
 import policyscope as ps
-
-MEAN_OF = 100
-"""Games that a curve's return is the mean of, once there are so many."""
+from policyscope.training.games import SCORED
 
 
 @dataclass
-class Finished:
+class Trained:
+    """How an agent's weights came about.
+
+    Attributes:
+        step: Actions that they learned from.
+        seconds: What that took.
+        curve: Rows of the learning curve, up to that step; each has ``step``, ``seconds`` and ``return``.
+    """
+
+    step: int
+    seconds: float | None
+    curve: list[dict[str, str]]
+
+
+@dataclass
+class Finished(Trained):
     """What a run has to say about an agent.
 
     Attributes:
         agent: With the weights of one checkpoint.
-        step: Actions that these learned from.
-        seconds: What that took.
         told: Its ``train.json``: ``recipe``, ``values``, ``command``, ``hardware``, ``how``, ``seed``.
-        curve: Rows of its learning curve, up to that step; each has ``step``, ``seconds`` and ``return``.
     """
 
     agent: ps.Agent
-    step: int
-    seconds: float | None
     told: dict[str, Any]
-    curve: list[dict[str, str]]
 
 
 def finished(run: Path, checkpoint: str | None) -> Finished:
@@ -51,19 +58,19 @@ def finished(run: Path, checkpoint: str | None) -> Finished:
     agent, told = ps.load_agent(file), json.loads((run / "train.json").read_text())
     step = int(agent.facts.get("step", told["step"]))
     curve, seconds = walked(run / "curve.csv", step)
-    return Finished(agent, step, seconds if seconds is not None else told["seconds"], told, curve)
+    return Finished(step, seconds if seconds is not None else told["seconds"], curve, agent, told)
 
 
-def earlier(name: str) -> Finished:
+def earlier(name: str) -> Trained:
     """A run that another went on from: its folder, or zoo:NAME."""
     if not name.startswith("zoo:"):
         return finished(Path(name), None)
     card = ps.zoo.card(name.removeprefix("zoo:"))
     with ps.zoo.curve(card.name).open(newline="") as opened:
-        return Finished(ps.load_agent(name), card.steps, card.seconds, {}, list(csv.DictReader(opened)))
+        return Trained(card.steps, card.seconds, list(csv.DictReader(opened)))
 
 
-def continued(run: Finished, before: Sequence[Finished]) -> Finished:
+def continued(run: Finished, before: Sequence[Trained]) -> Finished:
     """A run with what it went on from: steps and seconds of all, and one curve, of what all of them wrote down.
 
     The first games that a run finishes are the shortest, the worst: where it went on, its mean is left empty until
@@ -71,13 +78,13 @@ def continued(run: Finished, before: Sequence[Finished]) -> Finished:
     """
     if not before:
         return run
-    parts = [*before, run]
+    parts: list[Trained] = [*before, run]
     heads = [part.curve[0] for part in parts if part.curve]
     columns = [name for name in (heads or [{}])[-1] if all(name in head for head in heads)]
     steps, seconds, timed, rows = 0, 0.0, True, list[dict[str, str]]()
     for part in parts:
         for row in part.curve:
-            settled = part is parts[0] or int(row.get("games", MEAN_OF)) >= MEAN_OF
+            settled = part is parts[0] or int(row.get("games", SCORED)) >= SCORED
             now = {"step": f"{int(row['step']) + steps}", "seconds": f"{float(row['seconds']) + seconds:g}"}
             rows.append({name: row[name] for name in columns} | now | ({} if settled else {"return": ""}))
         steps, seconds, timed = steps + part.step, seconds + (part.seconds or 0.0), timed and part.seconds is not None

@@ -2,8 +2,6 @@
 
 import json
 
-import ale_py
-import cv2
 import numpy as np
 import pytest
 
@@ -23,11 +21,6 @@ def frames(filled):
     for screen, count in zip(screens, filled, strict=True):
         screen[2:4, 2 : 2 + count] = 60
     return screens
-
-
-def screen(ale):
-    """What the console shows, as an observation of one game."""
-    return cv2.resize(ale.getScreenGrayscale(), (84, 84), interpolation=cv2.INTER_AREA)[None]
 
 
 def test_what_appears_in_the_box_is_paid_once_and_what_goes_is_not():
@@ -56,20 +49,14 @@ def test_what_flashes_is_paid_once_and_what_fills_at_every_step():
     assert display(frames((3, 0)), old).tolist() == [1, 0]
 
 
-def test_seaquest_shows_its_divers_where_the_help_says():
+def test_seaquest_shows_its_divers_where_the_help_says(seaquest):
     """The box of the help against the console's own count of divers aboard."""
-    ale = ale_py.ALEInterface()
-    ale.setFloat("repeat_action_probability", 0.0)
-    ale.loadROM(ale_py.roms.get_rom_path("seaquest"))
-    for _ in range(200):
-        ale.act(0)
-    display, divers = Display(DIVERS, screen(ale)), 62
+    display = Display(DIVERS, seaquest.screen()[None])
     paid = []
     for count in (0, 1, 1, 2, 3, 4, 5, 6, 6, 5, *[0] * 8, 1):
-        ale.setRAM(divers, count)
-        for _ in range(4):
-            ale.act(0)
-        paid.append(float(display(screen(ale), np.array([False]))[0]))
+        seaquest.ale.setRAM(seaquest.DIVERS, count)
+        seaquest.wait(4)
+        paid.append(float(display(seaquest.screen()[None], np.array([False]))[0]))
     assert paid == [0, 1, 0, 1, 1, 1, 1, 1, 0, 0, *[0] * 8, 1]
 
 

@@ -1,32 +1,20 @@
 """Experts written by hand, against the console's own memory."""
 
-import ale_py
-import cv2
 import numpy as np
 import pytest
 
 from policyscope.training.experts import SILENT, breathe
 
-OXYGEN, DIVERS, FULL = 102, 62, 64
+FULL = 64
+"""Oxygen, as the console counts it."""
 
 
-@pytest.fixture(scope="module")
-def seaquest():
-    ale = ale_py.ALEInterface()
-    ale.setFloat("repeat_action_probability", 0.0)
-    ale.loadROM(ale_py.roms.get_rom_path("seaquest"))
-    for _ in range(200):
-        ale.act(0)
-    return ale
-
-
-def said(ale, oxygen, divers):
+def said(console, oxygen, divers):
     """What is said of a game whose newest screen shows so much oxygen and so many divers."""
-    ale.setRAM(OXYGEN, oxygen)
-    ale.setRAM(DIVERS, divers)
-    for _ in range(2):
-        ale.act(0)
-    screen = cv2.resize(ale.getScreenGrayscale(), (84, 84), interpolation=cv2.INTER_AREA)
+    console.ale.setRAM(console.OXYGEN, oxygen)
+    console.ale.setRAM(console.DIVERS, divers)
+    console.wait(2)
+    screen = console.screen()
     older = np.full_like(screen, 142)  # a bar and a row of divers without contrast
     now, before = breathe(np.stack([np.stack([older, older, screen]), np.stack([screen, screen, older])]))
     assert before == SILENT
@@ -39,5 +27,5 @@ def said(ale, oxygen, divers):
 )
 def test_a_submarine_goes_up_with_little_oxygen_and_a_diver_and_not_otherwise(seaquest, oxygen, divers, speaks):
     up_and_fire = 10
-    assert str(seaquest.getLegalActionSet()[up_and_fire]).endswith("UPFIRE")
+    assert str(seaquest.ale.getLegalActionSet()[up_and_fire]).endswith("UPFIRE")
     assert said(seaquest, oxygen, divers) == (up_and_fire if speaks else SILENT)

@@ -105,9 +105,10 @@ def test_runs_that_it_went_on_from_count_too(run: Path, shelf: Any, repository: 
 def test_a_curve_goes_on_where_the_run_did_and_without_the_means_of_few_games(run: Path) -> None:
     def part(*rows: tuple[int, float, int, float], **other: str) -> Finished:
         names = ("step", "seconds", "games", "return")
-        return Finished(agent, 20, 5.0, {}, [dict(zip(names, map(str, row), strict=True)) | other for row in rows])
+        curve = [dict(zip(names, map(str, row), strict=True)) | other for row in rows]
+        return replace(template, step=20, seconds=5.0, curve=curve)
 
-    agent = finished(run, None).agent
+    template = finished(run, None)
     first, second = (
         part((10, 2.5, 30, 1.5), (20, 5.0, 60, 2.0), loss="0.1"),
         part((10, 2.0, 40, 0.5), (20, 5.0, 120, 3.0)),

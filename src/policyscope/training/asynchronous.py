@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from policyscope.errors import RecipeError, TrainingError
 from policyscope.training.actor_critic import ActorCritic, losses, make_network, make_view
 from policyscope.training.compute import Compute
-from policyscope.training.games import Games, as_sequence
+from policyscope.training.games import SCORED, Games, as_sequence
 from policyscope.training.recipe import Recipe
 from policyscope.training.rollout import Rollout
 from policyscope.training.run import Run
@@ -252,7 +252,7 @@ def train(recipe: AsynchronousActorCritic, run: Run) -> None:
     share(network, optimiser)
 
     begun, steps = run.step, torch.zeros(recipe.workers, dtype=torch.int64).share_memory_()
-    finished, count = deque[float](maxlen=100), 0
+    finished, count = deque[float](maxlen=SCORED), 0
     numbers = deque[dict[str, float]](maxlen=100)
     try:
         with Workers(recipe.workers, work, recipe, network, optimiser, begun, steps) as workers:

@@ -155,7 +155,7 @@ def train(recipe: Distillation, run: Run) -> None:
     stack = max(recipe.frames, teacher.protocol.stack)
     games = Games(recipe, stack, seed=seed, threads=run.options.threads)
     check(teacher, games, recipe)
-    expert = EXPERTS[recipe.expert] if recipe.expert else None
+    expert = EXPERTS.get(recipe.expert)
     compute.place(teacher.network)
     network = student(recipe, games.actions)
     compute.place(network)
@@ -240,10 +240,9 @@ def check(teacher: Agent, games: Games, recipe: Distillation) -> None:
         RecipeError: It does not.
     """
     theirs, ours = teacher.protocol, games.protocol
-    if recipe.expert and EXPERTS[recipe.expert].game != ours.game:
-        raise RecipeError(
-            f"the expert {recipe.expert} plays {EXPERTS[recipe.expert].game}, not {ours.game}: see --game"
-        )
+    expert = EXPERTS.get(recipe.expert)
+    if expert is not None and expert.game != ours.game:
+        raise RecipeError(f"the expert {recipe.expert} plays {expert.game}, not {ours.game}: see --game")
     if theirs.game != ours.game:
         raise RecipeError(f"the teacher {recipe.teacher} plays {theirs.game}, not {ours.game}: see --game")
     alike = ("crop", "colour", "colour_first", "size", "resize", "stretch", "max_pool", "pad", "scale", "offset")

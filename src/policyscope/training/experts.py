@@ -33,7 +33,7 @@ _LOW = 0.25
 
 def breathe(observations: Array) -> Array:
     """Seaquest: up, firing, when oxygen is low and a diver is aboard; without one, to surface costs the submarine."""
-    newest = observations[:, -1].astype(np.float32)
+    newest = observations[:, -1]
     # The bar is 214 on 85; the first diver's picture darkens its place in the row below, 142 when empty.
     oxygen = (newest[:, 68:70, 26:58].mean(axis=1) > 180).mean(axis=1)
     aboard = newest[:, 72:74, 31:33].mean(axis=(1, 2)) < 130

@@ -14,6 +14,9 @@ from policyscope.storage import Array
 from policyscope.training.display import Display
 from policyscope.training.recipe import Recipe
 
+SCORED = 100
+"""Games, the last ones, that a score is the mean return of."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -63,7 +66,7 @@ class Games:
         boxes = (recipe.display[at : at + 4] for at in range(0, len(recipe.display), 4))
         self._displays = [Display(box, self.observations[:, -1]) for box in boxes]
         self._returns = np.zeros(recipe.games)
-        self.finished: deque[float] = deque(maxlen=100)
+        self.finished: deque[float] = deque(maxlen=SCORED)
         self.count = 0
 
     @property
