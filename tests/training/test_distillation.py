@@ -1,5 +1,7 @@
 """What a teacher says, and how far a student is from it."""
 
+from typing import get_args, get_type_hints
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ from policyscope.agents.networks import build
 from policyscope.agents.presets import preset
 from policyscope.errors import RecipeError
 from policyscope.training.distillation import Distillation, advised, disagreement, opinion, train
-from policyscope.training.experts import SILENT
+from policyscope.training.experts import EXPERTS, SILENT
+from policyscope.training.replay import Replay
 from policyscope.training.run import Run, RunOptions
 
 
@@ -17,7 +20,7 @@ def test_a_teacher_of_q_and_its_copy_agree_and_q_can_be_had_back():
     torch.manual_seed(0)
     q = torch.randn(5, 4)
     log_policy, value = opinion({"q": q}, 0.1)
-    assert float(disagreement({"q": q}, log_policy, value, 0.1)) == pytest.approx(0, abs=1e-6)
+    assert disagreement({"q": q}, log_policy, value, 0.1).tolist() == pytest.approx([0] * len(q), abs=1e-6)
     again = value + 0.1 * (log_policy - log_policy.max(dim=1, keepdim=True).values)
     torch.testing.assert_close(again, q, atol=1e-5, rtol=1e-5)
 
@@ -27,8 +30,9 @@ def test_disagreement_is_the_divergence_of_the_policies_and_the_error_of_the_val
     logits, value = torch.randn(3, 4), torch.tensor([[0.2], [0.1], [0.0]])
     said, worth = torch.randn(3, 4).log_softmax(dim=1), torch.zeros(3, 1)
     p, s = said.double().exp().numpy(), logits.double().softmax(dim=1).numpy()
-    wanted = (p * np.log(p / s)).sum(axis=1).mean() + np.mean([0.5 * 0.04, 0.5 * 0.01, 0.0])
-    assert float(disagreement({"policy": logits, "value": value}, said, worth, 0.1)) == pytest.approx(wanted, rel=1e-5)
+    wanted = (p * np.log(p / s)).sum(axis=1) + np.array([0.5 * 0.04, 0.5 * 0.01, 0.0])
+    apart = disagreement({"policy": logits, "value": value}, said, worth, 0.1)
+    assert apart.tolist() == pytest.approx(wanted.tolist(), rel=1e-5)
 
 
 def teacher_file(tmp_path, game="breakout", **changes):
@@ -69,6 +73,29 @@ def test_a_student_comes_closer_to_its_teacher_and_says_how_it_was_made(tmp_path
     assert agent.policy == ("sample" if network == "recurrent_actor_critic" else "epsilon=0.01")
     assert agent.protocol.stack == (10 if network == "recurrent_actor_critic" else 4)
     assert agent.protocol.layout == ("time" if network == "recurrent_actor_critic" else "channels")
+
+
+def test_what_is_hard_is_learnt_more_often_with_priorities_and_recurrent_students_have_none(tmp_path, monkeypatch):
+    small = {"teacher": str(teacher_file(tmp_path)), "games": 4, "batch": 16, "learn_after": 32, "replay": 400}
+    recipe = Distillation(**small, network="small_actor_critic", hidden=16, priority=1.0, steps=160)
+    told = []
+    update = Replay.update
+    monkeypatch.setattr(Replay, "update", lambda *args: (told.append(args), update(*args)))
+    with Run("distil", recipe, RunOptions(tmp_path / "run", saliency_every=0, tensorboard=False), "distilled") as run:
+        train(recipe, run)
+    replay, batch, apart = told[-1]
+    kept = replay._priorities[batch.places]
+    drawable = kept > 0
+    assert drawable.sum() > 8
+    np.testing.assert_allclose(kept[drawable], apart.detach().numpy()[drawable] + 0.01, rtol=1e-5)
+    assert ps.load_agent(tmp_path / "run" / "agent.safetensors").protocol.stack == 4
+    with pytest.raises(RecipeError, match=r"--priority is 0\.5; it must be 0 for --network recurrent_actor_critic"):
+        Distillation(**small, network="recurrent_actor_critic", priority=0.5)
+
+
+def test_every_expert_can_be_asked_for_and_no_other():
+    (choices,) = (get_type_hints(Distillation)["expert"],)
+    assert set(get_args(choices)) == {"", *EXPERTS}
 
 
 def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from policyscope.errors import RecipeError
 from policyscope.training.games import Games, Shuffled
 from policyscope.training.recipe import Recipe
 
@@ -33,6 +34,21 @@ def test_returns_are_the_consoles_and_rewards_are_clipped(played):
         totals[turn.over] = 0
     assert finished == list(counted.finished)
     assert counted.count == len(finished) > 0
+
+
+def test_rewards_that_are_not_clipped_are_scaled(played):
+    _, rows = played
+    scaled = Games(Recipe(games=4, clip_rewards=False, reward_scale=0.25), 4, seed=5)
+    rng = np.random.default_rng(0)
+    for *_, counted in rows[:200]:
+        assert scaled.step(rng.integers(0, 4, 4)).rewards.tolist() == (0.25 * counted.rewards).tolist()
+    assert any(counted.rewards.max() > 0 for *_, counted in rows[:200])
+
+
+@pytest.mark.parametrize(("clip", "scale", "must_be"), [(False, 0.0, "above 0"), (True, 0.1, "1 without --no-clip")])
+def test_a_scale_that_would_do_nothing_is_refused(clip, scale, must_be):
+    with pytest.raises(RecipeError, match=f"--reward-scale is {scale}; it must be {must_be}"):
+        Recipe(clip_rewards=clip, reward_scale=scale)
 
 
 def test_a_lost_life_ends_a_return_and_five_of_them_a_game(played):

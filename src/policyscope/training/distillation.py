@@ -35,6 +35,7 @@ Student = Literal[
     "dueling_dqn",
     "categorical_dqn",
     "actor_critic",
+    "small_actor_critic",
     "recurrent_actor_critic",
     "split_attention_drqn",
     "shared_attention_drqn",
@@ -54,9 +55,9 @@ class Distillation(Recipe):
 
     teacher: str = "zoo:breakout-dddqn"
     """The agent that teaches: a file, a folder or zoo:NAME, under the protocol ale-vector."""
-    expert: Literal["", "seaquest-breath"] = ""
+    expert: Literal["", "seaquest-breath", "seaquest-rescue", "pong-return", "pinball-nudge"] = ""
     """A player written by hand whose word goes before the teacher's in the states that it knows; its rule is in
-    training/experts.py."""
+    training/experts."""
     network: Student = "split_attention_drqn"
     hidden: int = 0
     """Width of the dense layers; 0 is the network's own."""
@@ -72,6 +73,9 @@ class Distillation(Recipe):
     """Gradient steps after them."""
     replay: int = 200_000
     """States kept, 7 kB each."""
+    priority: float = 0.0
+    """Power of prioritised replay (Schaul et al., 2016) by how far the student was from its teacher; 0 draws uniformly.
+    For decisions that are rare, as a pinball's nudges; feed-forward students only."""
     learn_after: int = 4_000
     """Steps before the first gradient step."""
     teacher_acts: float = 0.25
@@ -92,6 +96,9 @@ class Distillation(Recipe):
         known = max(self.batch, self.games * (1 + self.stretch))
         yield "learn_after", self.learn_after >= known, f"at least {known}: a batch, and whole stretches"
         yield "replay", self.replay >= self.learn_after, f"at least --learn-after = {self.learn_after:,}"
+        yield "priority", 0 <= self.priority <= 1, "between 0 and 1"
+        uniform = not (self.priority and self.recurrent)
+        yield "priority", uniform, f"0 for --network {self.network}, which learns stretches of states"
         yield "teacher_acts", 0 <= self.teacher_acts <= 1, "a share between 0 and 1"
         yield "temperature", self.temperature > 0, "above 0"
         yield "epsilon", 0 <= self.epsilon <= 1, "a chance between 0 and 1"
@@ -121,7 +128,7 @@ def opinion(streams: Streams, temperature: float) -> tuple[Tensor, Tensor]:
 
 
 def disagreement(streams: Streams, log_policy: Tensor, value: Tensor, temperature: float) -> Tensor:
-    """How far a student is from its teacher: KL of the policies, and the squared error of their values.
+    """How far a student is from its teacher in each state (B,): KL of the policies, and the error of their values.
 
     A student of Q is compared as the policy softmax(Q / temperature) and the value max Q, which together fix Q:
     Q = max Q + temperature x (log policy - max log policy).
@@ -133,8 +140,8 @@ def disagreement(streams: Streams, log_policy: Tensor, value: Tensor, temperatur
         temperature: Makes a policy of Q.
     """
     own_policy, own_value = opinion(streams, temperature)
-    divergence = (log_policy.exp() * (log_policy - own_policy)).sum(dim=1).mean()
-    return divergence + nn.functional.smooth_l1_loss(own_value, value)
+    divergence = (log_policy.exp() * (log_policy - own_policy)).sum(dim=1)
+    return divergence + nn.functional.smooth_l1_loss(own_value, value, reduction="none").squeeze(1)
 
 
 def train(recipe: Distillation, run: Run) -> None:
@@ -161,7 +168,8 @@ def train(recipe: Distillation, run: Run) -> None:
     compute.place(network)
     optimiser = compute.adam(network, recipe.learning_rate)
     run.restore(network, optimiser)
-    replay = Replay(recipe.replay, recipe.games, stack=recipe.frames, labels=games.actions + 1)
+    labels = games.actions + 1
+    replay = Replay(recipe.replay, recipe.games, stack=recipe.frames, priority=recipe.priority, labels=labels)
     memory = Memory(network, compute, recipe.frames)
     protocol = replace(games.protocol, stack=recipe.frames)
     protocol = as_sequence(protocol) if recipe.recurrent else protocol
@@ -194,8 +202,8 @@ def train(recipe: Distillation, run: Run) -> None:
             actions = np.where(rng.random(recipe.games) < share, theirs, chosen)
             frames, age = games.observations[:, -1].copy(), games.age
             turn = games.step(actions)
-            labels = torch.cat([log_policy, value], dim=1).cpu().numpy()
-            replay.append(frames, age, actions, turn.rewards, turn.ends, labels)
+            says = torch.cat([log_policy, value], dim=1).cpu().numpy()
+            replay.append(frames, age, actions, turn.rewards, turn.ends, says)
             run.step += recipe.games
             run.look(network, games, protocol)
 
@@ -203,12 +211,14 @@ def train(recipe: Distillation, run: Run) -> None:
             for _ in range(recipe.updates):
                 if recipe.recurrent:
                     drawn = replay.draw_stretches(recipe.batch // recipe.stretch, recipe.stretch, rng)
-                    streams, labels_now = of_windows(network, drawn, recipe, compute), drawn.batch.labels
+                    batch, streams = drawn.batch, of_windows(network, drawn, recipe, compute)
                 else:
                     batch = replay.draw(recipe.batch, rng)
-                    streams, labels_now = of_stacks(network, batch, compute), batch.labels
-                said = labels_now.to(compute.device)
-                loss = disagreement(streams, said[:, :-1], said[:, -1:], recipe.temperature)
+                    streams = of_stacks(network, batch, compute)
+                said = batch.labels.to(compute.device)
+                apart = disagreement(streams, said[:, :-1], said[:, -1:], recipe.temperature)
+                replay.update(batch, apart)
+                loss = (batch.weights.to(compute.device) * apart).mean()
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.max_grad_norm)
@@ -227,6 +237,8 @@ def train(recipe: Distillation, run: Run) -> None:
 def student(recipe: Distillation, actions: int) -> nn.Module:
     """The student's network, new."""
     options = {"hidden": recipe.hidden} if recipe.hidden else {}
+    if recipe.network == "small_actor_critic":
+        options["channels"] = recipe.frames
     network = build(recipe.network, actions=actions, **options)
     if recipe.network.endswith("actor_critic"):
         initialise(network)

@@ -23,7 +23,7 @@ class Turn:
     """What a step brought to each of n games.
 
     Attributes:
-        rewards: (n,) float32, clipped if the recipe says so.
+        rewards: (n,) float32, clipped or scaled as the recipe says.
         ends: (n,) bool, a life or the game was lost: no return goes beyond.
         over: (n,) bool, the game ended or was cut off, and the next observation starts another.
     """
@@ -58,7 +58,7 @@ class Games:
             reward_clipping=False,
             autoreset_mode="SameStep",
         )
-        self._clip = recipe.clip_rewards
+        self._clip, self._scale = recipe.clip_rewards, recipe.reward_scale
         self._shuffled = Shuffled(seed) if recipe.shuffle_rewards else None
         self.observations, info = self._env.reset(seed=seed)
         self._frame_number = info["episode_frame_number"]
@@ -85,7 +85,8 @@ class Games:
         self.count += int(over.sum())
         self._returns[over] = 0.0
         self.age = np.where(over, 0, self.age + 1)
-        rewards, ends = (np.sign(rewards) if self._clip else rewards).astype(np.float32), ends | truncated
+        learnt = np.sign(rewards) if self._clip else rewards * self._scale
+        rewards, ends = learnt.astype(np.float32), ends | truncated
         for display in self._displays:
             rewards += display(self.observations[:, -1], over)
         if self._shuffled is not None:

@@ -32,6 +32,8 @@ class Recipe:
     """Gradients are scaled down to this norm."""
     clip_rewards: bool = True
     """Learn from the sign of a reward, as the documents' agents did."""
+    reward_scale: float = 1.0
+    """What rewards are multiplied by when they are not clipped: games that pay hundreds need some 0.01."""
     display: tuple[int, ...] = ()
     """Boxes of the observation, each four numbers: top, left, bottom, right. A reward of 1 more whenever what one
     shows comes to differ more from the game's first frame: for teachers, where a game counts something and does not
@@ -54,6 +56,8 @@ class Recipe:
         yield "learning_rate", 0 < self.learning_rate < 1, "between 0 and 1"
         yield "gamma", 0 <= self.gamma <= 1, "between 0 and 1"
         yield "max_grad_norm", self.max_grad_norm > 0, "above 0"
+        yield "reward_scale", self.reward_scale > 0, "above 0"
+        yield "reward_scale", self.reward_scale == 1 or not self.clip_rewards, "1 without --no-clip-rewards"
         yield "display", _are_boxes(self.display), "top left bottom right of boxes within 84 x 84 pixels"
 
     def values(self) -> dict[str, Any]:
