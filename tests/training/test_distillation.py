@@ -1,5 +1,6 @@
 """What a teacher says, and how far a student is from it."""
 
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -36,8 +37,6 @@ def test_disagreement_is_the_divergence_of_the_policies_and_the_error_of_the_val
 
 
 def teacher_file(tmp_path, game="breakout", **changes):
-    from dataclasses import replace
-
     torch.manual_seed(0)
     network = build("actor_critic", actions=4, channels=3, hidden=16)
     with torch.no_grad():
@@ -107,6 +106,26 @@ def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
     assert faded[0, 1] == pytest.approx(-200 + np.log(0.05))
 
 
+def test_an_expert_may_look_further_back_than_teacher_and_student(tmp_path):
+    torch.manual_seed(0)
+    protocol = replace(preset("ale-vector", "pong"), stack=3)
+    network = build("actor_critic", actions=6, channels=3, hidden=16)
+    teacher = ps.save_agent(ps.make_agent(network, protocol), tmp_path / "teacher.safetensors")
+    assert EXPERTS["pong-return"].frames > 3
+    small = {"game": "pong", "games": 2, "batch": 16, "learn_after": 16, "replay": 64, "steps": 24, "hidden": 16}
+    recipe = Distillation(teacher=str(teacher), expert="pong-return", network="actor_critic", **small)
+    with Run("distil", recipe, RunOptions(tmp_path / "run", saliency_every=0, tensorboard=False), "distilled") as run:
+        train(recipe, run)
+    assert ps.load_agent(tmp_path / "run" / "agent.safetensors").protocol.stack == 3
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_an_expert_says_as_much_of_as_many_frames_as_it_asks_for(name):
+    expert = EXPERTS[name]
+    screens = np.random.default_rng(0).integers(0, 256, (5, 10, 84, 84), dtype=np.uint8)
+    assert expert.says(screens).tolist() == expert.says(screens[:, -expert.frames :]).tolist()
+
+
 def test_an_expert_of_another_game_is_refused_in_a_line(tmp_path):
     recipe = Distillation(
         teacher=str(teacher_file(tmp_path, "breakout")), game="breakout", games=2, expert="seaquest-breath"
@@ -128,8 +147,6 @@ def test_an_expert_of_another_game_is_refused_in_a_line(tmp_path):
 def test_a_teacher_that_sees_something_else_is_refused_in_a_line(tmp_path, game, changes, line):
     if game == "pong":
         network = build("actor_critic", actions=6, channels=3, hidden=16)
-        from dataclasses import replace
-
         protocol = replace(preset("ale-vector", game), stack=3)
         file = ps.save_agent(ps.make_agent(network, protocol), tmp_path / "teacher.safetensors")
     else:

@@ -8,7 +8,7 @@ from policyscope.training.experts import pong, seaquest, video_pinball
 from policyscope.training.experts.expert import SILENT, Expert
 
 EXPERTS = {
-    "seaquest-breath": Expert("seaquest", seaquest.breathe),
+    "seaquest-breath": Expert("seaquest", seaquest.breathe, frames=1),
     "seaquest-rescue": Expert("seaquest", seaquest.rescue),
     "pong-return": Expert("pong", pong.play_back),
     "pinball-nudge": Expert("video_pinball", video_pinball.nudge),

@@ -17,4 +17,6 @@ class Expert:
 
     game: str
     says: Callable[[Array], Array]
-    """(n, stack, 84, 84) uint8, newest frame last -> (n,) int64, an action of the game's or :data:`SILENT`."""
+    """(n, frames or more, 84, 84) uint8, newest last -> (n,) int64, an action of the game's or :data:`SILENT`."""
+    frames: int = 4
+    """How many it looks at."""
