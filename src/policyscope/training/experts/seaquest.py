@@ -33,6 +33,10 @@ _IN_RANGE = 14
 """Columns from which a shark in front is shot before it is here."""
 _BACK = 3
 """Steps over which a drift is measured."""
+_RISE, _FETCH, _LAST = 0.3, 0.9, 0.03
+"""Of the tank: what a way up past sharks takes, below what a diver is fetched, and with what all is over."""
+_FAR = 40
+"""Steps to a diver that is not worth the way."""
 
 
 def breathe(observations: Array) -> Array:
@@ -54,11 +58,12 @@ def rescue(observations: Array) -> Array:
     sharks = _sharks(newest, row, column)
     drift = _drift(sharks, _sharks(observations[:, -1 - _BACK], before, column_before))
     down, across, far = _nearest(_divers(newest, row, column), row, column)
-    surface = (oxygen < 0.3) & aboard
-    fetch = ~aboard & (far < 40) & (oxygen < 0.9) & (oxygen > 0.03)
-    dive = (row > 2) & (row < _FLOOR - 2) & (oxygen > 0.05)
+    surface = (oxygen < _RISE) & aboard
+    fetch = ~aboard & (far < _FAR) & (oxygen < _FETCH) & (oxygen > _LAST)
+    dive = (row > 2) & (row < _FLOOR - 2) & (oxygen > _LAST)
     goal_down = np.where(surface, -1, np.where(fetch, np.sign(down) * (np.abs(down) > 1), 1))[:, None]
     goal_across = np.where(fetch & ~surface, np.sign(across) * (np.abs(across) > 2), 0)[:, None]
+    # Up or down first: lanes are where the sharks are.
     towards = 2.0 * _MOVES[:, 0] * goal_down + _MOVES[:, 1] * goal_across
     idle = 0.3 * ((_MOVES[:, 0] != goal_down).astype(float) + (_MOVES[:, 1] != goal_across))
     best = (10 * _clear(sharks, drift, row, column) + towards - idle).argmax(axis=1)
