@@ -227,6 +227,8 @@ class Run:
             target_every: Updates between copies into that.
         """
         every, recipe = self.options.watch_every, self.recipe
+        # What a display pays comes beside the game's clipped reward: their sum may be beyond 1.
+        clipped = recipe.clip_rewards and not recipe.display
         boards = [self._reports.board] if self._reports.board is not None else []
         with disk_errors(self.folder):
             self._watcher = Watcher(
@@ -235,7 +237,7 @@ class Run:
                 optimiser=optimiser,
                 steps=recipe.steps,
                 gamma=recipe.gamma,
-                rewards="sign" if recipe.clip_rewards else "none",
+                rewards="sign" if clipped else "none",
                 target_every=target_every,
                 lives=True,
                 every=every,
