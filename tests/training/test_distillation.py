@@ -12,7 +12,8 @@ from policyscope.agents.networks import build
 from policyscope.agents.presets import preset
 from policyscope.errors import RecipeError
 from policyscope.training.distillation import Distillation, advised, disagreement, opinion, train
-from policyscope.training.experts import EXPERTS, SILENT
+from policyscope.training.experts import EXPERTS, SILENT, surely
+from policyscope.training.games import Games
 from policyscope.training.replay import Replay
 from policyscope.training.run import Run, RunOptions
 
@@ -99,10 +100,11 @@ def test_every_expert_can_be_asked_for_and_no_other():
 
 def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
     policy = torch.tensor([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.1, 0.1, 0.8]])
-    taught = advised(policy.log(), torch.tensor([SILENT, 0, 2])).exp()
-    torch.testing.assert_close(taught, torch.tensor([[0.7, 0.2, 0.1], [0.95, 0.025, 0.025], [0.005, 0.005, 0.99]]))
+    chances = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.4, 0.6]])
+    taught = advised(policy.log(), chances).exp()
+    torch.testing.assert_close(taught, torch.tensor([[0.7, 0.2, 0.1], [0.95, 0.025, 0.025], [0.005, 0.385, 0.61]]))
     # A chance of e^-200 is zero in float32, and its log is not lost.
-    faded = advised(torch.tensor([[0.0, -200.0]]), torch.tensor([0]))
+    faded = advised(torch.tensor([[0.0, -200.0]]), torch.tensor([[1.0, 0.0]]))
     assert faded[0, 1] == pytest.approx(-200 + np.log(0.05))
 
 
@@ -123,7 +125,19 @@ def test_an_expert_may_look_further_back_than_teacher_and_student(tmp_path):
 def test_an_expert_says_as_much_of_as_many_frames_as_it_asks_for(name):
     expert = EXPERTS[name]
     screens = np.random.default_rng(0).integers(0, 256, (5, 10, 84, 84), dtype=np.uint8)
-    assert expert.says(screens).tolist() == expert.says(screens[:, -expert.frames :]).tolist()
+    chances = expert.says(screens)
+    assert chances.tolist() == expert.says(screens[:, -expert.frames :]).tolist()
+    games = Games(Distillation(game=expert.game, games=1), seed=0)
+    assert chances.shape == (5, games.actions)
+    assert chances.dtype == np.float32
+    games.close()
+    said = chances.sum(axis=1)
+    assert np.all((said == 0) | np.isclose(said, 1))
+
+
+def test_a_rule_is_followed_without_a_doubt_and_says_nothing_where_it_is_silent():
+    says = surely(lambda observations: np.array([2, SILENT, 0]), 3)
+    assert says(np.zeros((3, 1, 84, 84), np.uint8)).tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
 
 
 def test_an_expert_of_another_game_is_refused_in_a_line(tmp_path):

@@ -44,7 +44,7 @@ Student = Literal[
 HOW = "distilled from another agent, on the states that the student itself meets"
 
 _SURE = 0.95
-"""Chance of an expert's action in what a student is taught; the teacher's policy has the rest."""
+"""Share of an expert's policy in what a student is taught; the teacher's has the rest."""
 
 _FRAMES = {"actor_critic": 3, "recurrent_actor_critic": 10, "split_attention_drqn": 10, "shared_attention_drqn": 10}
 
@@ -55,7 +55,7 @@ class Distillation(Recipe):
 
     teacher: str = "zoo:breakout-dddqn"
     """The agent that teaches: a file, a folder or zoo:NAME, under the protocol ale-vector."""
-    expert: Literal["", "seaquest-breath", "seaquest-rescue", "pong-return", "pinball-nudge"] = ""
+    expert: Literal["", "seaquest-breath", "seaquest-hunt", "pong-return", "pinball-nudge"] = ""
     """A player written by hand whose word goes before the teacher's in the states that it knows; its rule is in
     training/experts."""
     network: Student = "split_attention_drqn"
@@ -281,22 +281,20 @@ def taught(teacher: Agent, observations: Tensor, compute: Compute, temperature: 
     return opinion(floats(streams), temperature)
 
 
-def advised(log_policy: Tensor, said: Tensor) -> Tensor:
-    """A teacher's policy where an expert is silent, and nearly the expert's action where it speaks.
+def advised(log_policy: Tensor, chances: Tensor) -> Tensor:
+    """A teacher's policy where an expert is silent, and nearly the expert's where it speaks.
 
     Args:
         log_policy: The teacher's (N, A).
-        said: The expert's actions (N,) int64, negative where it is silent.
+        chances: The expert's (N, A), zeros where it is silent.
 
     Returns:
         The log of the policy (N, A) that is taught.
     """
     # In logs all along: a chance that fades to zero would make a divergence that is no number.
-    speaks = (said >= 0)[:, None].to(log_policy.device)
-    chosen = nn.functional.one_hot(said.clamp(min=0), log_policy.shape[1]).to(log_policy.device) == 1
-    shared = log_policy + math.log(1 - _SURE)
-    certain = torch.logaddexp(shared, torch.full_like(shared, math.log(_SURE)))
-    return torch.where(speaks, torch.where(chosen, certain, shared), log_policy)
+    chances = chances.to(log_policy.device)
+    mixed = torch.logaddexp(log_policy + math.log(1 - _SURE), chances.log() + math.log(_SURE))
+    return torch.where(chances.any(dim=1, keepdim=True), mixed, log_policy)
 
 
 def act(

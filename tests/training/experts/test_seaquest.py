@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from policyscope.training.experts import SILENT
-from policyscope.training.experts.seaquest import _submarine, breathe, rescue
+from policyscope.training.experts.seaquest import _submarine, breathe, hunt
 
 FULL = 64
 """Oxygen, as the console counts it."""
-UP, DOWN = {10, 14, 15}, {13, 16, 17}
-"""Actions that go up or down, firing."""
+UP, DOWN, RIGHT, LEFT = {10, 14, 15}, {13, 16, 17}, {11, 14, 16}, {12, 15, 17}
+"""Actions that go somewhere, firing."""
 FLOOR, LANES = 58, (29, 38, 48, 58)
 """Rows of the screen."""
 
@@ -68,8 +68,10 @@ def sea(*things, oxygen=1.0, aboard=True, row=FLOOR, column=42):
 
 
 def moves(then, now):
-    """What is said after a drift from one screen to another."""
-    return int(rescue(np.stack([then, then, then, now])[None])[0])
+    """What is likeliest after a drift from one screen to another."""
+    (chances,) = hunt(np.stack([then, then, then, now])[None])
+    assert chances.sum() == pytest.approx(1)
+    return int(chances.argmax())
 
 
 def still(*things, **changes):
@@ -77,33 +79,60 @@ def still(*things, **changes):
     return moves(screen, screen)
 
 
-def test_the_teacher_hunts_on_the_sea_floor_while_all_is_well():
-    assert still() == SILENT
-    assert still(("shark", FLOOR, 70)) == SILENT
-    assert still(("diver", LANES[0], 42)) == SILENT  # one is aboard already
-    assert still(aboard=False) == SILENT  # and none in sight
+def test_it_dives_from_the_surface_where_it_does_not_show():
+    assert still(row=8) == 13
+
+
+@pytest.mark.parametrize("lane", [0, 1, 2])
+def test_it_goes_to_the_lane_of_a_shark_that_is_far_enough(lane):
+    assert still(("shark", LANES[lane], 76)) in UP
+    assert still(("shark", LANES[lane], 8)) in UP
+
+
+def test_it_does_not_enter_the_lane_of_a_shark_that_is_near():
+    assert still(("shark", LANES[0], 52), ("shark", LANES[2], 76), row=LANES[1]) in DOWN
+    assert still(("shark", LANES[0], 76), ("shark", LANES[2], 52), row=LANES[1]) in UP
+
+
+def test_it_turns_to_the_shark_in_its_lane_and_shoots():
+    assert still(("shark", FLOOR, 65)) in RIGHT
+    assert still(("shark", FLOOR, 15)) in LEFT
+
+
+def test_it_stays_away_from_the_sides():
+    assert still(("shark", FLOOR, 79), column=56) not in RIGHT
+    assert still(("shark", FLOOR, 79), column=65) in LEFT
+    assert still(("shark", FLOOR, 4), column=27) not in LEFT
+    assert still(("shark", FLOOR, 4), column=18) in RIGHT
+
+
+def test_with_nothing_to_shoot_it_goes_to_the_middle():
+    assert still() in UP
+    assert still(row=LANES[0]) in DOWN
+    assert still(row=LANES[1], column=24) in RIGHT
 
 
 def test_little_oxygen_and_a_diver_aboard_bring_it_up_and_none_aboard_does_not():
-    assert still(oxygen=0.2) in UP
-    assert still(oxygen=0.2, aboard=False) == SILENT
+    down_there = ("shark", FLOOR, 70)
+    assert still(down_there, oxygen=0.2) in UP
+    assert still(down_there, oxygen=0.2, aboard=False) not in UP
 
 
 @pytest.mark.parametrize("lane", [0, 1, 2])
 def test_a_diver_is_fetched_when_none_is_aboard(lane):
     assert still(("diver", LANES[lane], 42), oxygen=0.5, aboard=False) in UP
-    right, left = {11, 14, 16}, {12, 15, 17}
-    assert still(("diver", LANES[lane], 60), oxygen=0.5, aboard=False) in UP & right
-    assert still(("diver", LANES[lane], 24), oxygen=0.5, aboard=False) in UP & left
+    assert still(("diver", LANES[lane], 60), oxygen=0.5, aboard=False) in UP & RIGHT
+    assert still(("diver", LANES[lane], 24), oxygen=0.5, aboard=False) in UP & LEFT
 
 
-def test_it_goes_back_down_with_its_diver():
-    assert still(row=LANES[1]) in DOWN
+def test_a_diver_is_let_go_with_one_aboard():
+    prey = ("shark", FLOOR, 65)
+    assert still(prey, ("diver", LANES[0], 42)) not in UP
 
 
 def test_it_does_not_rise_into_a_shark():
     above = ("shark", LANES[2], 42)
-    assert still(above, oxygen=0.2, row=FLOOR - 2) not in UP | {SILENT}
+    assert still(above, oxygen=0.2, row=FLOOR - 2) not in UP
     assert still(("shark", LANES[2], 75), oxygen=0.2, row=FLOOR - 2) in UP
 
 
@@ -115,7 +144,15 @@ def test_it_waits_for_the_shark_that_comes_and_not_for_the_one_that_leaves():
     assert moves(*leaves) in UP
 
 
+def test_moves_that_are_as_good_are_as_likely():
+    # The way up is free; a step aside on the way costs as much to the left as to the right.
+    (chances,) = hunt(np.stack([sea(oxygen=0.2)] * 4)[None])
+    assert chances[14] == pytest.approx(chances[15])
+    assert 0.01 < chances[14] < chances[10]
+
+
 def test_games_are_read_each_by_itself():
     screens = [sea(oxygen=0.2), sea(), sea(("diver", LANES[1], 60), aboard=False), sea(row=LANES[0])]
-    together = rescue(np.stack([np.stack([screen] * 4) for screen in screens]))
-    assert together.tolist() == [moves(screen, screen) for screen in screens]
+    together = hunt(np.stack([np.stack([screen] * 4) for screen in screens]))
+    alone = [hunt(np.stack([screen] * 4)[None])[0] for screen in screens]
+    np.testing.assert_array_equal(together, alone)

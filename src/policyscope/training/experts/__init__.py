@@ -5,14 +5,14 @@ silent the teacher speaks.
 """
 
 from policyscope.training.experts import pong, seaquest, video_pinball
-from policyscope.training.experts.expert import SILENT, Expert
+from policyscope.training.experts.expert import SILENT, Expert, surely
 
 EXPERTS = {
-    "seaquest-breath": Expert("seaquest", seaquest.breathe, frames=1),
-    "seaquest-rescue": Expert("seaquest", seaquest.rescue),
-    "pong-return": Expert("pong", pong.play_back),
-    "pinball-nudge": Expert("video_pinball", video_pinball.nudge),
+    "seaquest-breath": Expert("seaquest", surely(seaquest.breathe, 18), frames=1),
+    "seaquest-hunt": Expert("seaquest", seaquest.hunt),
+    "pong-return": Expert("pong", surely(pong.play_back, 6)),
+    "pinball-nudge": Expert("video_pinball", surely(video_pinball.nudge, 9)),
 }
 """By the names that ``--expert`` takes."""
 
-__all__ = ["EXPERTS", "SILENT", "Expert"]
+__all__ = ["EXPERTS", "SILENT", "Expert", "surely"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import uniform_filter
+from scipy.special import softmax
 
 from policyscope.storage import Array
 from policyscope.training.experts.expert import SILENT
@@ -37,6 +38,15 @@ _RISE, _FETCH, _LAST = 0.3, 0.9, 0.03
 """Of the tank: what a way up past sharks takes, below what a diver is fetched, and with what all is over."""
 _FAR = 40
 """Steps to a diver that is not worth the way."""
+_NEAR = 22
+"""Columns to a shark whose lane is too dangerous to enter."""
+_TORPEDO = 6.0
+"""Columns that a torpedo goes in a step."""
+_SIDE, _TOO_FAR = 30, 6
+"""Columns to a side of the screen where it is dangerous, and how far into them one turns back."""
+_DOUBT = 0.5
+"""Worth, in steps towards the goal, that makes a move e times as likely."""
+_DIVE = 13
 
 
 def breathe(observations: Array) -> Array:
@@ -45,11 +55,10 @@ def breathe(observations: Array) -> Array:
     return np.where((oxygen < _LOW) & aboard, _UP_AND_FIRE, SILENT).astype(np.int64)
 
 
-def rescue(observations: Array) -> Array:
-    """Fetches a diver when none is aboard, surfaces before the tank is empty, and comes back down, past the sharks.
+def hunt(observations: Array) -> Array:
+    """Plays by itself: shoots sharks, fetches a diver when none is aboard, and surfaces before the tank is empty.
 
-    Of the nine moves the one is taken that keeps clear of them longest, and of equals the one that leads to the goal.
-    Silent near the sea floor with enough oxygen and a diver aboard: there the teacher hunts.
+    Of the nine moves those are likely that keep clear of sharks longest, and of these the ones that lead to the goal.
     """
     newest = observations[:, -1]
     oxygen, aboard = _gauges(newest)
@@ -59,15 +68,54 @@ def rescue(observations: Array) -> Array:
     drift = _drift(sharks, _sharks(observations[:, -1 - _BACK], before, column_before))
     down, across, far = _nearest(_divers(newest, row, column), row, column)
     surface = (oxygen < _RISE) & aboard
-    fetch = ~aboard & (far < _FAR) & (oxygen < _FETCH) & (oxygen > _LAST)
-    dive = (row > 2) & (row < _FLOOR - 2) & (oxygen > _LAST)
-    goal_down = np.where(surface, -1, np.where(fetch, np.sign(down) * (np.abs(down) > 1), 1))[:, None]
-    goal_across = np.where(fetch & ~surface, np.sign(across) * (np.abs(across) > 2), 0)[:, None]
+    fetch = ~surface & ~aboard & (far < _FAR) & (oxygen < _FETCH) & (oxygen > _LAST)
+    prey_down, prey_across = _prey(sharks, drift, row, column)
+    goal_down = np.select([surface, fetch], [-1, np.sign(down) * (np.abs(down) > 1)], prey_down)
+    goal_across = np.select([surface, fetch], [0, np.sign(across) * (np.abs(across) > 2)], prey_across)
+    # Sharks come in from the sides too fast to be dodged there.
+    beyond = (column > 83 - _SIDE).astype(int) - (column < _SIDE)
+    far_beyond = np.maximum(_SIDE - column, column - 83 + _SIDE) > _TOO_FAR
+    goal_across = np.where((goal_across * beyond > 0) & ~fetch, np.where(far_beyond, -beyond, 0), goal_across)
+    worth = (
+        10 * _clear(sharks, drift, row, column)
+        + _towards(goal_down[:, None], goal_across[:, None])
+        - 8 * (_MOVES[:, 1] * beyond[:, None] > 0)
+    )
+    likely = softmax(worth / _DOUBT, axis=1)
+    chances = np.zeros((len(newest), 18), np.float32)
+    chances[:, _ACTIONS] = likely
+    # At the surface it does not show.
+    chances[~sure] = np.eye(18, dtype=np.float32)[_DIVE]
+    return chances
+
+
+def _towards(goal_down: Array, goal_across: Array) -> Array:
+    """How well each move serves a goal (n, 9), its signs (n, 1) down and to the right."""
     # Up or down first: lanes are where the sharks are.
-    towards = 2.0 * _MOVES[:, 0] * goal_down + _MOVES[:, 1] * goal_across
-    idle = 0.3 * ((_MOVES[:, 0] != goal_down).astype(float) + (_MOVES[:, 1] != goal_across))
-    best = (10 * _clear(sharks, drift, row, column) + towards - idle).argmax(axis=1)
-    return np.where((surface | fetch | dive) & sure, _ACTIONS[best], SILENT).astype(np.int64)
+    served = 2.0 * _MOVES[:, 0] * goal_down + _MOVES[:, 1] * goal_across
+    other = (_MOVES[:, 0] != goal_down).astype(float) + (_MOVES[:, 1] != goal_across)
+    towards: Array = served - 0.3 * other
+    return towards
+
+
+def _prey(sharks: Array, drift: Array, row: Array, column: Array) -> tuple[Array, Array]:
+    """Where to go (n,), down and to the right, for the shark that is shot soonest; without one to the middle."""
+    n = len(row)
+    steps = np.abs(_LANES - row[:, None]) / _DOWN
+    away = np.arange(84) - column[:, None, None]
+    then = away + (drift * steps)[:, :, None]
+    seen = (then + column[:, None, None] > 2) & (then + column[:, None, None] < 81)
+    there = sharks & seen & (np.abs(then) > _NEAR)
+    here = sharks & (steps < 2)[:, :, None] & (np.abs(away) > _WIDE)
+    soon = np.where(there, steps[:, :, None] + np.abs(then) / _TORPEDO, np.inf)
+    soon = np.where(here, np.abs(away) / _TORPEDO, soon).reshape(n, -1)
+    lane, at = np.divmod(soon.argmin(axis=1), 84)
+    to_lane, side = _LANES[lane] - row, np.sign(then[np.arange(n), lane, at])
+    some = np.isfinite(soon.min(axis=1))
+    to_middle = (row < _LANES[1] - 2).astype(int) - (row > _LANES[2] + 2)
+    down = np.where(some, np.sign(to_lane) * (np.abs(to_lane) > 1.2), to_middle)
+    across = np.where(some, side * (np.abs(to_lane) <= 3), np.sign(42 - column) * (np.abs(42 - column) > 8))
+    return down, across
 
 
 def _gauges(screens: Array) -> tuple[Array, Array]:
@@ -88,7 +136,7 @@ def _submarine(screens: Array) -> tuple[Array, Array, Array]:
 def _elsewhere(row: Array, column: Array) -> Array:
     """Where the own submarine is not (n, rows, 84)."""
     rows, columns = np.arange(64 - 20)[None, :, None], np.arange(84)[None, None, :]
-    return (np.abs(rows - row[:, None, None]) > 4) | (np.abs(columns - column[:, None, None]) > 6)
+    return (np.abs(rows - row[:, None, None]) > 3) | (np.abs(columns - column[:, None, None]) > 5)
 
 
 def _bands(water: Array) -> Array:
