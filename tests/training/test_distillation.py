@@ -75,6 +75,32 @@ def test_a_student_comes_closer_to_its_teacher_and_says_how_it_was_made(tmp_path
     assert agent.protocol.layout == ("time" if network == "recurrent_actor_critic" else "channels")
 
 
+def test_a_recurrent_student_begins_with_few_frames_and_goes_on_with_ten(tmp_path):
+    recipe = Distillation(
+        teacher=str(teacher_file(tmp_path)),
+        network="split_attention_drqn",
+        hidden=8,
+        window=2,
+        games=4,
+        steps=64,
+        batch=16,
+        learn_after=32,
+    )
+    paper = replace(recipe, window=10, start=str(tmp_path / "2" / "agent.safetensors"), learning_rate=1e-12)
+    agents = []
+    for taken in (recipe, paper):
+        options = RunOptions(tmp_path / str(taken.window), saliency_every=0, tensorboard=False)
+        with Run("distil", taken, options, "distilled") as run:
+            train(taken, run)
+        agents.append(ps.load_agent(options.out / "agent.safetensors"))
+    assert [agent.protocol.stack for agent in agents] == [2, 10]
+    few, ten = (agent.network.state_dict() for agent in agents)
+    for name, weights in few.items():
+        torch.testing.assert_close(ten[name], weights, rtol=0, atol=1e-9)
+    with pytest.raises(RecipeError, match=r"--window is 0; it must be between 1 and 64"):
+        replace(recipe, window=0)
+
+
 def test_what_is_hard_is_learnt_more_often_with_priorities_and_recurrent_students_have_none(tmp_path, monkeypatch):
     small = {"teacher": str(teacher_file(tmp_path)), "games": 4, "batch": 16, "learn_after": 32, "replay": 400}
     recipe = Distillation(**small, network="small_actor_critic", hidden=16, priority=1.0, steps=160)

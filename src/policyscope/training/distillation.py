@@ -46,7 +46,8 @@ HOW = "distilled from another agent, on the states that the student itself meets
 _SURE = 0.95
 """Share of an expert's policy in what a student is taught; the teacher's has the rest."""
 
-_FRAMES = {"actor_critic": 3, "recurrent_actor_critic": 10, "split_attention_drqn": 10, "shared_attention_drqn": 10}
+_RECURRENT = ("recurrent_actor_critic", "split_attention_drqn", "shared_attention_drqn")
+"""Students that take frames as a sequence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,9 @@ class Distillation(Recipe):
     learning_rate: float = 3e-4
     batch: int = 128
     """States of a gradient step."""
+    window: int = 10
+    """Recurrent students: frames that they see. A gradient step takes time in proportion, so a student may begin with
+    two and go on, by --start, with the paper's ten."""
     stretch: int = 4
     """Recurrent students: states in a row that are learnt together."""
     sweeps: int = 4
@@ -89,6 +93,7 @@ class Distillation(Recipe):
         """What must hold of the values."""
         yield from super().rules()
         yield "hidden", 0 <= self.hidden <= 4096, "between 0 and 4096"
+        yield "window", 1 <= self.window <= 64, "between 1 and 64"
         yield "stretch", self.stretch >= 1, "at least 1"
         yield "batch", self.batch >= 1 and self.batch % self.stretch == 0, f"a multiple of --stretch = {self.stretch}"
         yield "sweeps", self.sweeps >= 1, "at least 1"
@@ -106,12 +111,14 @@ class Distillation(Recipe):
     @property
     def frames(self) -> int:
         """Frames that the student sees."""
-        return _FRAMES.get(self.network, 4)
+        if self.recurrent:
+            return self.window
+        return 3 if self.network == "actor_critic" else 4
 
     @property
     def recurrent(self) -> bool:
         """Whether the student takes frames as a sequence."""
-        return self.frames == 10
+        return self.network in _RECURRENT
 
 
 def opinion(streams: Streams, temperature: float) -> tuple[Tensor, Tensor]:
