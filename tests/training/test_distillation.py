@@ -1,4 +1,4 @@
-"""What a teacher says, and how far a student is from it."""
+"""A student comes closer to its teacher, and says how it was made."""
 
 from dataclasses import replace
 from typing import get_args, get_type_hints
@@ -11,30 +11,10 @@ import policyscope as ps
 from policyscope.agents.networks import build
 from policyscope.agents.presets import preset
 from policyscope.errors import RecipeError
-from policyscope.training.distillation import Distillation, advised, disagreement, opinion, train
-from policyscope.training.experts import EXPERTS, SILENT, surely
-from policyscope.training.games import Games
+from policyscope.training.distillation import Distillation, train
+from policyscope.training.experts import EXPERTS
 from policyscope.training.replay import Replay
 from policyscope.training.run import Run, RunOptions
-
-
-def test_a_teacher_of_q_and_its_copy_agree_and_q_can_be_had_back():
-    torch.manual_seed(0)
-    q = torch.randn(5, 4)
-    log_policy, value = opinion({"q": q}, 0.1)
-    assert disagreement({"q": q}, log_policy, value, 0.1).tolist() == pytest.approx([0] * len(q), abs=1e-6)
-    again = value + 0.1 * (log_policy - log_policy.max(dim=1, keepdim=True).values)
-    torch.testing.assert_close(again, q, atol=1e-5, rtol=1e-5)
-
-
-def test_disagreement_is_the_divergence_of_the_policies_and_the_error_of_the_value():
-    torch.manual_seed(1)
-    logits, value = torch.randn(3, 4), torch.tensor([[0.2], [0.1], [0.0]])
-    said, worth = torch.randn(3, 4).log_softmax(dim=1), torch.zeros(3, 1)
-    p, s = said.double().exp().numpy(), logits.double().softmax(dim=1).numpy()
-    wanted = (p * np.log(p / s)).sum(axis=1) + np.array([0.5 * 0.04, 0.5 * 0.01, 0.0])
-    apart = disagreement({"policy": logits, "value": value}, said, worth, 0.1)
-    assert apart.tolist() == pytest.approx(wanted.tolist(), rel=1e-5)
 
 
 def teacher_file(tmp_path, game="breakout", **changes):
@@ -124,16 +104,6 @@ def test_every_expert_can_be_asked_for_and_no_other():
     assert set(get_args(choices)) == {"", *EXPERTS}
 
 
-def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
-    policy = torch.tensor([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.1, 0.1, 0.8]])
-    chances = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.4, 0.6]])
-    taught = advised(policy.log(), chances).exp()
-    torch.testing.assert_close(taught, torch.tensor([[0.7, 0.2, 0.1], [0.95, 0.025, 0.025], [0.005, 0.385, 0.61]]))
-    # A chance of e^-200 is zero in float32, and its log is not lost.
-    faded = advised(torch.tensor([[0.0, -200.0]]), torch.tensor([[1.0, 0.0]]))
-    assert faded[0, 1] == pytest.approx(-200 + np.log(0.05))
-
-
 def test_an_expert_may_look_further_back_than_teacher_and_student(tmp_path):
     torch.manual_seed(0)
     protocol = replace(preset("ale-vector", "pong"), stack=3)
@@ -145,25 +115,6 @@ def test_an_expert_may_look_further_back_than_teacher_and_student(tmp_path):
     with Run("distil", recipe, RunOptions(tmp_path / "run", saliency_every=0, tensorboard=False), "distilled") as run:
         train(recipe, run)
     assert ps.load_agent(tmp_path / "run" / "agent.safetensors").protocol.stack == 3
-
-
-@pytest.mark.parametrize("name", EXPERTS)
-def test_an_expert_says_as_much_of_as_many_frames_as_it_asks_for(name):
-    expert = EXPERTS[name]
-    screens = np.random.default_rng(0).integers(0, 256, (5, 10, 84, 84), dtype=np.uint8)
-    chances = expert.says(screens)
-    assert chances.tolist() == expert.says(screens[:, -expert.frames :]).tolist()
-    games = Games(Distillation(game=expert.game, games=1), seed=0)
-    assert chances.shape == (5, games.actions)
-    assert chances.dtype == np.float32
-    games.close()
-    said = chances.sum(axis=1)
-    assert np.all((said == 0) | np.isclose(said, 1))
-
-
-def test_a_rule_is_followed_without_a_doubt_and_says_nothing_where_it_is_silent():
-    says = surely(lambda observations: np.array([2, SILENT, 0]), 3)
-    assert says(np.zeros((3, 1, 84, 84), np.uint8)).tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
 
 
 def test_an_expert_of_another_game_is_refused_in_a_line(tmp_path):

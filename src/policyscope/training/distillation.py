@@ -6,7 +6,6 @@ Ross et al., 2011).
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,17 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from policyscope.agents.agent import Agent
-from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
-from policyscope.errors import RecipeError
 from policyscope.training.actor_critic import initialise
 from policyscope.training.compute import Compute, Streams, floats
-from policyscope.training.experts import EXPERTS
 from policyscope.training.games import Games, as_sequence
 from policyscope.training.recipe import Recipe
 from policyscope.training.replay import Batch, Replay, Stretches
 from policyscope.training.run import Run
+from policyscope.training.teaching import Teacher, disagreement, opinion
 from policyscope.training.value import greedy
 from policyscope.training.windows import Memory, encode, windows
 
@@ -42,9 +38,6 @@ Student = Literal[
 ]
 
 HOW = "distilled from another agent, on the states that the student itself meets"
-
-_SURE = 0.95
-"""Share of an expert's policy in what a student is taught; the teacher's has the rest."""
 
 _RECURRENT = ("recurrent_actor_critic", "split_attention_drqn", "shared_attention_drqn")
 """Students that take frames as a sequence."""
@@ -121,36 +114,6 @@ class Distillation(Recipe):
         return self.network in _RECURRENT
 
 
-def opinion(streams: Streams, temperature: float) -> tuple[Tensor, Tensor]:
-    """What a teacher says: the log of its policy (B, A), and its value (B, 1).
-
-    Args:
-        streams: ``q``, or ``policy`` logits and ``value``.
-        temperature: Makes a policy of Q.
-    """
-    if "q" in streams:
-        return (streams["q"] / temperature).log_softmax(dim=1), streams["q"].max(dim=1, keepdim=True).values
-    value = streams["value"] if "value" in streams else torch.zeros_like(streams["policy"][:, :1])
-    return streams["policy"].log_softmax(dim=1), value.reshape(-1, 1)
-
-
-def disagreement(streams: Streams, log_policy: Tensor, value: Tensor, temperature: float) -> Tensor:
-    """How far a student is from its teacher in each state (B,): KL of the policies, and the error of their values.
-
-    A student of Q is compared as the policy softmax(Q / temperature) and the value max Q, which together fix Q:
-    Q = max Q + temperature x (log policy - max log policy).
-
-    Args:
-        streams: The student's.
-        log_policy: The teacher's (B, A).
-        value: The teacher's (B, 1).
-        temperature: Makes a policy of Q.
-    """
-    own_policy, own_value = opinion(streams, temperature)
-    divergence = (log_policy.exp() * (log_policy - own_policy)).sum(dim=1)
-    return divergence + nn.functional.smooth_l1_loss(own_value, value, reduction="none").squeeze(1)
-
-
 def train(recipe: Distillation, run: Run) -> None:
     """Trains a student.
 
@@ -165,12 +128,9 @@ def train(recipe: Distillation, run: Run) -> None:
     seed = recipe.seed + run.step
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    teacher = load_agent(recipe.teacher)
-    expert = EXPERTS.get(recipe.expert)
-    stack = max(recipe.frames, teacher.protocol.stack, expert.frames if expert else 0)
-    games = Games(recipe, stack, seed=seed, threads=run.options.threads)
-    check(teacher, games, recipe)
-    compute.place(teacher.network)
+    teacher = Teacher(recipe.teacher, recipe.expert, recipe.temperature, compute)
+    games = Games(recipe, max(recipe.frames, teacher.frames), seed=seed, threads=run.options.threads)
+    teacher.check(games)
     network = student(recipe, games.actions)
     compute.place(network)
     optimiser = compute.adam(network, recipe.learning_rate)
@@ -197,13 +157,11 @@ def train(recipe: Distillation, run: Run) -> None:
     while run.going():
         memory.forget()
         for _ in range(recipe.sweeps):
-            observations = torch.from_numpy(games.observations)
-            log_policy, value = taught(teacher, observations, compute, recipe.temperature)
-            if expert is not None:
-                log_policy = advised(log_policy, torch.from_numpy(expert.says(games.observations)))
-            mine = own(observations[:, -recipe.frames :], torch.from_numpy(games.age))
+            log_policy, value = teacher.says(games.observations)
+            seen = torch.from_numpy(games.observations)[:, -recipe.frames :]
+            mine = own(seen, torch.from_numpy(games.age))
             run.watch(mine)
-            theirs = act(log_policy, "policy" in teacher.streams, recipe.epsilon, rng)
+            theirs = act(log_policy, teacher.samples, recipe.epsilon, rng)
             chosen = act(mine, samples, recipe.epsilon, rng)
             share = recipe.teacher_acts * max(0.0, 1 - 2 * run.fraction)
             actions = np.where(rng.random(recipe.games) < share, theirs, chosen)
@@ -250,58 +208,6 @@ def student(recipe: Distillation, actions: int) -> nn.Module:
     if recipe.network.endswith("actor_critic"):
         initialise(network)
     return network
-
-
-def check(teacher: Agent, games: Games, recipe: Distillation) -> None:
-    """Makes sure that a teacher understands what the student sees.
-
-    Raises:
-        RecipeError: It does not.
-    """
-    theirs, ours = teacher.protocol, games.protocol
-    expert = EXPERTS.get(recipe.expert)
-    if expert is not None and expert.game != ours.game:
-        raise RecipeError(f"the expert {recipe.expert} plays {expert.game}, not {ours.game}: see --game")
-    if theirs.game != ours.game:
-        raise RecipeError(f"the teacher {recipe.teacher} plays {theirs.game}, not {ours.game}: see --game")
-    alike = ("crop", "colour", "colour_first", "size", "resize", "stretch", "max_pool", "pad", "scale", "offset")
-    for name in alike:
-        if getattr(theirs, name) != getattr(ours, name):
-            raise RecipeError(
-                f"the teacher {recipe.teacher} sees the screen with {name} {getattr(theirs, name)!r}, students here "
-                f"with {getattr(ours, name)!r}: a teacher under the protocol ale-vector is needed"
-            )
-    if teacher.memory_size or len(teacher.actions) != games.actions:
-        raise RecipeError(
-            f"the teacher {recipe.teacher} has {len(teacher.actions)} actions and a memory of {teacher.memory_size}; "
-            f"one with {games.actions} actions and without memory is needed"
-        )
-
-
-def taught(teacher: Agent, observations: Tensor, compute: Compute, temperature: float) -> tuple[Tensor, Tensor]:
-    """What the teacher says of observations (N, stack, H, W), of which it sees its own newest frames."""
-    seen = observations[:, -teacher.protocol.stack :]
-    if teacher.protocol.layout == "time":
-        seen = seen[:, :, None]
-    with torch.no_grad(), compute.autocast():
-        streams = teacher.read(teacher.network(compute.inputs(seen)))
-    return opinion(floats(streams), temperature)
-
-
-def advised(log_policy: Tensor, chances: Tensor) -> Tensor:
-    """A teacher's policy where an expert is silent, and nearly the expert's where it speaks.
-
-    Args:
-        log_policy: The teacher's (N, A).
-        chances: The expert's (N, A), zeros where it is silent.
-
-    Returns:
-        The log of the policy (N, A) that is taught.
-    """
-    # In logs all along: a chance that fades to zero would make a divergence that is no number.
-    chances = chances.to(log_policy.device)
-    mixed = torch.logaddexp(log_policy + math.log(1 - _SURE), chances.log() + math.log(_SURE))
-    return torch.where(chances.any(dim=1, keepdim=True), mixed, log_policy)
 
 
 def act(
