@@ -15,8 +15,10 @@ import torch
 from PIL import Image
 
 import policyscope as ps
+from policyscope.agents.networks import build
 from policyscope.errors import CheckpointError, RunError, TrainingError
 from policyscope.training.actor_critic import ActorCritic
+from policyscope.training.checkpoints import begin_with
 from policyscope.training.parallel_value import ParallelValue
 from policyscope.training.recipes import FAMILIES, RECIPES
 from policyscope.training.recurrent_value import RecurrentValue
@@ -238,6 +240,23 @@ def test_a_run_begins_with_the_weights_of_an_agent_and_says_so(tmp_path):
     told = json.loads((chosen.out / "train.json").read_text())
     assert told["how"] == f"how; begun with the weights of {teacher}"
     assert told["values"]["start"] == str(teacher)
+
+
+def test_a_run_takes_the_layers_that_another_network_shares_and_says_so(tmp_path):
+    trained("dqn", SMALL["dqn"], options(tmp_path))
+    file = tmp_path / "run" / "agent.safetensors"
+    begun = ps.load_agent(file).network
+    network = build("categorical_dqn", actions=4, hidden=begun.head[0].out_features)
+    own = [weights.clone() for weights in network.head[2].parameters()]
+    begin_with(str(file), network, shared=True)
+    for mine, theirs in ((network.body, begun.body), (network.head[0], begun.head[0])):
+        assert [w.tolist() for w in mine.parameters()] == [w.tolist() for w in theirs.parameters()]
+    assert [w.tolist() for w in network.head[2].parameters()] == [w.tolist() for w in own]
+    with pytest.raises(CheckpointError, match=r"--start \S+ and the recipe's network have no layer in common"):
+        begin_with(str(file), build("small_actor_critic", actions=4, hidden=16), shared=True)
+    chosen = replace(options(tmp_path), out=tmp_path / "after")
+    trained("dqn", replace(SMALL["dqn"], start=str(file), start_body=True), chosen)
+    assert json.loads((chosen.out / "train.json").read_text())["how"].endswith(f"weights that it shares with {file}")
 
 
 def test_weights_of_another_network_are_refused_in_a_line(tmp_path):

@@ -26,7 +26,7 @@ from policyscope.agents.loading import load_agent
 from policyscope.agents.networks import build
 from policyscope.agents.protocol import Protocol
 from policyscope.agents.weights import check_fit, shapes
-from policyscope.errors import RunError
+from policyscope.errors import CheckpointError, RunError
 from policyscope.storage import disk_errors, read_json, replacing, write_json
 from policyscope.training.recipe import Recipe
 
@@ -134,19 +134,31 @@ def agent_of(
     return custom.make_agent(network, protocol, policy=policy, source="training", facts=facts)
 
 
-def begin_with(source: str, network: nn.Module) -> None:
+def begin_with(source: str, network: nn.Module, shared: bool = False) -> None:
     """Gives a new network the weights of an agent.
 
     Args:
         source: What ``load_agent`` takes.
         network: Of the same architecture.
+        shared: Of another one: it takes the layers that both have, by name and shape, and keeps the rest of its own.
 
     Raises:
-        CheckpointError: Its weights are others.
+        CheckpointError: Its weights are others, or no layer is shared.
     """
-    given = load_agent(source).network.state_dict()
-    check_fit(shapes(given), shapes(network.state_dict()), f"--start {source}", "the recipe's network")
+    given, own = load_agent(source).network.state_dict(), network.state_dict()
+    if shared:
+        differ = {_layer(name) for name, value in given.items() if name not in own or own[name].shape != value.shape}
+        given = {name: value for name, value in given.items() if _layer(name) not in differ}
+        if not given:
+            raise CheckpointError(f"--start {source} and the recipe's network have no layer in common")
+        given = own | given
+    check_fit(shapes(given), shapes(own), f"--start {source}", "the recipe's network")
     network.load_state_dict(given)
+
+
+def _layer(name: str) -> str:
+    """Of a weight: a layer is taken whole or not at all."""
+    return name.rpartition(".")[0]
 
 
 def save_optimiser(optimiser: torch.optim.Optimizer, path: Path, more: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ class Recipe:
     seed: int = 1
     start: str = ""
     """An agent whose weights the network begins with, in place of random ones: a file or zoo:NAME."""
+    start_body: bool = False
+    """Take only those layers of --start that the network has too, by name and shape; the others begin anew."""
     games: int = 32
     """Games played side by side."""
     sticky: float = 0.25
@@ -50,6 +52,7 @@ class Recipe:
 
     def rules(self) -> Iterable[tuple[str, bool, str]]:
         """What must hold of the values: (name, whether it does, what would be right)."""
+        yield "start_body", bool(self.start) or not self.start_body, "left out without --start"
         yield "steps", self.steps >= 1, "at least 1"
         yield "games", 1 <= self.games <= 4096, "between 1 and 4096"
         yield "sticky", 0 <= self.sticky <= 1, "a chance between 0 and 1"

@@ -90,7 +90,8 @@ class Run:
             RunError: The folder holds a run and ``resume`` was not asked for, or it is of another recipe.
         """
         self.name, self.recipe, self.options, self.command = name, recipe, options, command
-        self.how = f"{how}; begun with the weights of {recipe.start}" if recipe.start else how
+        weights = "those weights that it shares with" if recipe.start_body else "the weights of"
+        self.how = f"{how}; begun with {weights} {recipe.start}" if recipe.start else how
         self.folder = options.out
         self.compute = Compute(options.device, options.threads, options.precision)
         self._kept = kept_in(self.folder, name, recipe, options.resume)
@@ -119,7 +120,7 @@ class Run:
         """
         if self._kept is None:
             if self.recipe.start:
-                begin_with(self.recipe.start, network)
+                begin_with(self.recipe.start, network, shared=self.recipe.start_body)
             return {}
         network.load_state_dict(load_agent(self._kept.agent).network.state_dict())
         return load_optimiser(optimiser, self._kept.optimiser)
