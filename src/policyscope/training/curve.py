@@ -64,11 +64,18 @@ def draw(path: Path, picture: Path, title: str = "", shows: str = "return, mean 
         MissingExtraError: There is no matplotlib.
         RunError: The picture cannot be written.
     """
-    points = [(float(r["step"]), float(r["return"])) for r in rows(path) if r.get("return") not in ("", "nan", None)]
-    unit, name = (1e6, "millions") if points and points[-1][0] > 2e6 else (1e3, "thousands")
+    written = rows(path)
+    points = [(float(r["step"]), float(r["return"])) for r in written if r.get("return") not in ("", "nan", None)]
+    end = float(written[-1]["step"]) if written else 0.0
+    unit, name = (1e6, "millions") if end > 2e6 else (1e3, "thousands")
     with drawing(picture, width=7, height=3.2, extra="train", purpose="drawing a learning curve") as drawn:
         axes = drawn.add_subplot()
         axes.plot([step / unit for step, _ in points], [value for _, value in points], color=BLUE, linewidth=2)
+        if points and end > points[-1][0]:
+            left, right = points[-1][0] / unit, end / unit
+            axes.axvspan(left, right, color=GREY, alpha=0.15, linewidth=0)
+            middle = {"ha": "center", "va": "center", "transform": axes.get_xaxis_transform()}
+            axes.text((left + right) / 2, 0.5, "not yet 100 games", color=GREY, rotation=90, **middle)
         axes.set_xlabel(f"agent steps ({name}, four frames each)")
         axes.set_ylabel(shows)
         axes.set_title(title, loc="left", fontsize=10, color=GREY)
