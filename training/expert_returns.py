@@ -19,7 +19,12 @@ import policyscope as ps
 from policyscope.agents.presets import preset
 from policyscope.episodes.returns import LIMIT, play_returns
 from policyscope.episodes.statistics import mean_interval
+from policyscope.training.distillation import Distillation
 from policyscope.training.experts import EXPERTS, Expert
+from policyscope.training.teaching import opinion
+
+_TEMPERATURE = Distillation.temperature
+"""What makes a policy of a teacher's Q, as in distillation."""
 
 
 @dataclass
@@ -50,7 +55,7 @@ class Obeyed(nn.Module):
             others = torch.zeros(len(chances), self._actions)
         else:
             seen = observations[:, -self._teacher.protocol.stack :]
-            others = self._teacher.read(self._teacher.network(seen))["policy"].log_softmax(dim=1)
+            others, _ = opinion(self._teacher.read(self._teacher.network(seen)), _TEMPERATURE)
         return {"policy": torch.where(chances.any(dim=1, keepdim=True), chances.log().clamp(min=-100), others)}
 
 

@@ -85,7 +85,8 @@ def hunt(observations: Array) -> Array:
     chances = np.zeros((len(newest), 18), np.float32)
     chances[:, _ACTIONS] = likely
     # At the surface it does not show.
-    chances[~sure] = np.eye(18, dtype=np.float32)[_DIVE]
+    chances[~sure] = 0
+    chances[~sure, _DIVE] = 1
     return chances
 
 
