@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from policyscope.training.teaching import advised, disagreement, opinion
+from policyscope.training.teaching import advised, alike, disagreement, opinion, shared
 
 
 def test_a_teacher_of_q_and_its_copy_agree_and_q_can_be_had_back():
@@ -34,3 +34,16 @@ def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
     # A chance of e^-200 is zero in float32, and its log is not lost.
     faded = advised(torch.tensor([[0.0, -200.0]]), torch.tensor([[1.0, 0.0]]))
     assert faded[0, 1] == pytest.approx(-200 + np.log(0.05))
+
+
+def test_actions_that_differ_in_the_fire_button_share_their_chances():
+    pong = alike(("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
+    twins = {(0, 1), (2, 4), (3, 5)}
+    assert {(int(a), int(b)) for a, b in pong.nonzero() if a < b} == twins
+    policy = torch.tensor([[0.4, 0.1, 0.2, 0.05, 0.1, 0.15], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    wanted = torch.tensor([[0.25, 0.25, 0.15, 0.1, 0.15, 0.1], [0.5, 0.5, 0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(shared(policy.log(), pong).exp(), wanted)
+    # Chances too small for float32 stay apart in their logs.
+    faint = shared(torch.tensor([[0.0, -1.0, -300.0, -200.0, -302.0, -201.0]]), pong)
+    assert faint[0, 2] == pytest.approx(-300 + np.log((1 + np.exp(-2)) / 2), rel=1e-6)
+    assert torch.equal(alike(("NOOP", "LEFT", "RIGHT")), torch.eye(3, dtype=torch.bool))

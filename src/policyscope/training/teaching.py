@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ _SURE = 0.95
 class Teacher:
     """An agent that teaches, with an expert or without."""
 
-    def __init__(self, name: str, expert: str, temperature: float, compute: Compute) -> None:
+    def __init__(
+        self, name: str, expert: str, temperature: float, compute: Compute, *, fire_matters: bool = True
+    ) -> None:
         """Loads the agent.
 
         Args:
@@ -29,11 +32,13 @@ class Teacher:
             expert: A key of ``EXPERTS``, or nothing.
             temperature: Makes a policy of Q.
             compute: Where, and in what precision.
+            fire_matters: Whether an action with the fire button is another than the same without.
         """
         self._name, self._temperature, self._compute = name, temperature, compute
         self._agent = load_agent(name)
         compute.place(self._agent.network)
         self._rule, self._expert = expert, EXPERTS.get(expert)
+        self._alike = None if fire_matters else alike(self._agent.actions).to(compute.device)
 
     @property
     def frames(self) -> int:
@@ -82,9 +87,32 @@ class Teacher:
         with torch.no_grad(), self._compute.autocast():
             streams = self._agent.read(self._agent.network(self._compute.inputs(seen)))
         log_policy, value = opinion(floats(streams), self._temperature)
+        if self._alike is not None:
+            log_policy = shared(log_policy, self._alike)
         if self._expert is not None:
             log_policy = advised(log_policy, torch.from_numpy(self._expert.says(screens)))
         return log_policy, value
+
+
+def alike(actions: Sequence[str]) -> Tensor:
+    """Which of a game's actions (A, A) differ in no more than the fire button.
+
+    Args:
+        actions: ale-py's names.
+    """
+    moves = [name.removesuffix("FIRE") or "NOOP" for name in actions]
+    return torch.tensor([[move == other for other in moves] for move in moves])
+
+
+def shared(log_policy: Tensor, alike: Tensor) -> Tensor:
+    """A policy (N, A), in logs, in which like actions have the mean of their chances each.
+
+    Args:
+        log_policy: (N, A).
+        alike: Which are (A, A).
+    """
+    together = log_policy[:, None].masked_fill(~alike, -math.inf).logsumexp(dim=2)
+    return together - alike.sum(dim=1).log()
 
 
 def advised(log_policy: Tensor, chances: Tensor) -> Tensor:
