@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from policyscope.episodes.atari import AtariGame
 from policyscope.errors import RecipeError
 from policyscope.training.games import Games, Shuffled
 from policyscope.training.recipe import Recipe
@@ -43,6 +44,21 @@ def test_rewards_that_are_not_clipped_are_scaled(played):
     for *_, counted in rows[:200]:
         assert scaled.step(rng.integers(0, 4, 4)).rewards.tolist() == (0.25 * counted.rewards).tolist()
     assert any(counted.rewards.max() > 0 for *_, counted in rows[:200])
+
+
+@pytest.mark.parametrize("idle", [0, 3, 29])
+def test_games_start_with_as_many_idle_frames_as_the_recipe_allows(idle):
+    """As our own console's games do under the protocol that an agent is saved with."""
+    games = Games(Recipe(game="enduro", games=16, idle=idle), 4, seed=5)
+    starts = {picture.tobytes() for picture in games.observations[:, -1]}
+    game, ours = AtariGame(games.protocol), set()
+    for seed in range(100):
+        game.reset(seed)
+        ours.add(game.observation[-1].tobytes())
+    assert starts <= ours
+    assert len(starts) >= min(3, len(ours))
+    assert len(ours) <= idle + 1
+    assert games.protocol.noops == ((0, idle) if idle else 0)
 
 
 @pytest.mark.parametrize(("clip", "scale", "must_be"), [(False, 0.0, "above 0"), (True, 0.1, "1 without --no-clip")])

@@ -44,7 +44,8 @@ class Games:
     """
 
     def __init__(self, recipe: Recipe, stack: int = 4, *, seed: int, threads: int = 1) -> None:
-        self.protocol = replace(preset("ale-vector", recipe.game), stack=stack, sticky=recipe.sticky)
+        idle = (0, recipe.idle) if recipe.idle else 0
+        self.protocol = replace(preset("ale-vector", recipe.game), stack=stack, sticky=recipe.sticky, noops=idle)
         # With `episodic_life` ale-py resets the whole game at each lost life; here only the return ends.
         self._env = AtariVectorEnv(
             game_name(recipe.game),
@@ -53,6 +54,7 @@ class Games:
             stack_num=stack,
             frameskip=4,
             repeat_action_probability=recipe.sticky,
+            noop_max=recipe.idle + 1,  # it draws fewer than that
             use_fire_reset=False,
             life_loss_info=True,
             reward_clipping=False,

@@ -27,6 +27,9 @@ class Recipe:
     """Games played side by side."""
     sticky: float = 0.25
     """Chance that a frame repeats the previous action."""
+    idle: int = 29
+    """Most frames without action that a game starts with; how many is drawn for each. Where chance comes from sticky
+    actions, Machado et al. (2018) start with none."""
     learning_rate: float = 2.5e-4
     gamma: float = 0.99
     """Discount of a step."""
@@ -56,6 +59,7 @@ class Recipe:
         yield "steps", self.steps >= 1, "at least 1"
         yield "games", 1 <= self.games <= 4096, "between 1 and 4096"
         yield "sticky", 0 <= self.sticky <= 1, "a chance between 0 and 1"
+        yield "idle", 0 <= self.idle <= 1000, "between 0 and 1000"
         yield "learning_rate", 0 < self.learning_rate < 1, "between 0 and 1"
         yield "gamma", 0 <= self.gamma <= 1, "between 0 and 1"
         yield "max_grad_norm", self.max_grad_norm > 0, "above 0"
