@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from policyscope.training.teaching import advised, alike, disagreement, opinion, shared
+from policyscope.training.teaching import advised, calm, disagreement, opinion
 
 
 def test_a_teacher_of_q_and_its_copy_agree_and_q_can_be_had_back():
@@ -36,14 +36,11 @@ def test_an_expert_goes_before_the_teacher_where_it_speaks_and_not_elsewhere():
     assert faded[0, 1] == pytest.approx(-200 + np.log(0.05))
 
 
-def test_actions_that_differ_in_the_fire_button_share_their_chances():
-    pong = alike(("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
-    twins = {(0, 1), (2, 4), (3, 5)}
-    assert {(int(a), int(b)) for a, b in pong.nonzero() if a < b} == twins
-    policy = torch.tensor([[0.4, 0.1, 0.2, 0.05, 0.1, 0.15], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
-    wanted = torch.tensor([[0.25, 0.25, 0.15, 0.1, 0.15, 0.1], [0.5, 0.5, 0.0, 0.0, 0.0, 0.0]])
-    torch.testing.assert_close(shared(policy.log(), pong).exp(), wanted)
-    # Chances too small for float32 stay apart in their logs.
-    faint = shared(torch.tensor([[0.0, -1.0, -300.0, -200.0, -302.0, -201.0]]), pong)
-    assert faint[0, 2] == pytest.approx(-300 + np.log((1 + np.exp(-2)) / 2), rel=1e-6)
-    assert torch.equal(alike(("NOOP", "LEFT", "RIGHT")), torch.eye(3, dtype=torch.bool))
+def test_without_fire_a_move_has_its_own_chances_and_those_of_its_twin():
+    pong = calm(("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"))
+    policy = torch.tensor([[0.4, 0.1, 0.2, 0.05, 0.1, 0.15], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
+    taught = (policy.log()[:, :, None] + pong).logsumexp(dim=1).exp()
+    wanted = torch.tensor([[0.495, 0.005, 0.297, 0.198, 0.003, 0.002], [0.99, 0.01, 0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(taught, wanted)
+    # A move that is only there with fire, or only without, keeps its chances.
+    assert torch.equal(calm(("NOOP", "LEFT", "RIGHTFIRE")).exp(), torch.eye(3))

@@ -52,9 +52,9 @@ class Distillation(Recipe):
     expert: Literal["", "seaquest-breath", "seaquest-hunt", "pong-return", "pinball-nudge"] = ""
     """A player written by hand whose word goes before the teacher's in the states that it knows; its rule is in
     training/experts."""
-    fire_matters: bool = True
-    """Whether an action with the fire button is another than the same without. In Pong it is not, and a student need
-    not learn how its teacher happened to divide its chances between the two: --no-fire-matters gives each the half."""
+    without_fire: bool = False
+    """Teach the moves of the teacher without the fire button, as far as there are such: a student that need not press
+    it, as in Pong, has half as much to learn."""
     network: Student = "split_attention_drqn"
     hidden: int = 0
     """Width of the dense layers; 0 is the network's own."""
@@ -131,7 +131,7 @@ def train(recipe: Distillation, run: Run) -> None:
     seed = recipe.seed + run.step
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    teacher = Teacher(recipe.teacher, recipe.expert, recipe.temperature, compute, fire_matters=recipe.fire_matters)
+    teacher = Teacher(recipe.teacher, recipe.expert, recipe.temperature, compute, without_fire=recipe.without_fire)
     games = Games(recipe, max(recipe.frames, teacher.frames), seed=seed, threads=run.options.threads)
     teacher.check(games)
     network = student(recipe, games.actions)

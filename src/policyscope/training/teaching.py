@@ -17,13 +17,15 @@ from policyscope.training.games import Games
 
 _SURE = 0.95
 """Share of an expert's policy in what a student is taught; the teacher's has the rest."""
+_HELD = 0.99
+"""Share of a move's chances that goes to the move without the fire button, where a student is to leave that alone."""
 
 
 class Teacher:
     """An agent that teaches, with an expert or without."""
 
     def __init__(
-        self, name: str, expert: str, temperature: float, compute: Compute, *, fire_matters: bool = True
+        self, name: str, expert: str, temperature: float, compute: Compute, *, without_fire: bool = False
     ) -> None:
         """Loads the agent.
 
@@ -32,13 +34,13 @@ class Teacher:
             expert: A key of ``EXPERTS``, or nothing.
             temperature: Makes a policy of Q.
             compute: Where, and in what precision.
-            fire_matters: Whether an action with the fire button is another than the same without.
+            without_fire: Whether it says a move without the fire button where it would press it too.
         """
         self._name, self._temperature, self._compute = name, temperature, compute
         self._agent = load_agent(name)
         compute.place(self._agent.network)
         self._rule, self._expert = expert, EXPERTS.get(expert)
-        self._alike = None if fire_matters else alike(self._agent.actions).to(compute.device)
+        self._calm = calm(self._agent.actions).to(compute.device) if without_fire else None
 
     @property
     def frames(self) -> int:
@@ -87,32 +89,28 @@ class Teacher:
         with torch.no_grad(), self._compute.autocast():
             streams = self._agent.read(self._agent.network(self._compute.inputs(seen)))
         log_policy, value = opinion(floats(streams), self._temperature)
-        if self._alike is not None:
-            log_policy = shared(log_policy, self._alike)
+        if self._calm is not None:
+            log_policy = (log_policy[:, :, None] + self._calm).logsumexp(dim=1)
         if self._expert is not None:
             log_policy = advised(log_policy, torch.from_numpy(self._expert.says(screens)))
         return log_policy, value
 
 
-def alike(actions: Sequence[str]) -> Tensor:
-    """Which of a game's actions (A, A) differ in no more than the fire button.
+def calm(actions: Sequence[str]) -> Tensor:
+    """Where a policy's chances go once the fire button is left alone: logs of shares (A, A), from row to column.
 
     Args:
-        actions: ale-py's names.
+        actions: ale-py's names. A move and the same with fire give almost all of both to the move; one without a twin
+            keeps what it has.
     """
     moves = [name.removesuffix("FIRE") or "NOOP" for name in actions]
-    return torch.tensor([[move == other for other in moves] for move in moves])
-
-
-def shared(log_policy: Tensor, alike: Tensor) -> Tensor:
-    """A policy (N, A), in logs, in which like actions have the mean of their chances each.
-
-    Args:
-        log_policy: (N, A).
-        alike: Which are (A, A).
-    """
-    together = log_policy[:, None].masked_fill(~alike, -math.inf).logsumexp(dim=2)
-    return together - alike.sum(dim=1).log()
+    shares = torch.zeros(len(actions), len(actions))
+    for row, move in enumerate(moves):
+        twins = [column for column, other in enumerate(moves) if other == move]
+        for column in twins:
+            held = (1 - _HELD) if actions[column].endswith("FIRE") else _HELD
+            shares[row, column] = held if len(twins) > 1 else 1
+    return shares.log()
 
 
 def advised(log_policy: Tensor, chances: Tensor) -> Tensor:
