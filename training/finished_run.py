@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import policyscope as ps
-from policyscope.training.games import SCORED
 
 
 @dataclass
@@ -71,11 +70,7 @@ def earlier(name: str) -> Trained:
 
 
 def continued(run: Finished, before: Sequence[Trained]) -> Finished:
-    """A run with what it went on from: steps and seconds of all, and one curve, of what all of them wrote down.
-
-    The first games that a run finishes are the shortest, the worst: where it went on, its mean is left empty until
-    it is over a hundred of them.
-    """
+    """A run with what it went on from: steps and seconds of all, and one curve, of what all of them wrote down."""
     if not before:
         return run
     parts: list[Trained] = [*before, run]
@@ -84,9 +79,8 @@ def continued(run: Finished, before: Sequence[Trained]) -> Finished:
     steps, seconds, timed, rows = 0, 0.0, True, list[dict[str, str]]()
     for part in parts:
         for row in part.curve:
-            settled = part is parts[0] or int(row.get("games", SCORED)) >= SCORED
             now = {"step": f"{int(row['step']) + steps}", "seconds": f"{float(row['seconds']) + seconds:g}"}
-            rows.append({name: row[name] for name in columns} | now | ({} if settled else {"return": ""}))
+            rows.append({name: row[name] for name in columns} | now)
         steps, seconds, timed = steps + part.step, seconds + (part.seconds or 0.0), timed and part.seconds is not None
     return replace(run, step=steps, seconds=seconds if timed else None, curve=rows)
 

@@ -102,7 +102,7 @@ def test_runs_that_it_went_on_from_count_too(run: Path, shelf: Any, repository: 
     assert steps == [f"{1000 * part + step}" for part in range(3) for step in (250, 500, 750, 1000)]
 
 
-def test_a_curve_goes_on_where_the_run_did_and_without_the_means_of_few_games(run: Path) -> None:
+def test_a_curve_goes_on_where_the_run_did(run: Path) -> None:
     def part(*rows: tuple[int, float, int, float], **other: str) -> Finished:
         names = ("step", "seconds", "games", "return")
         curve = [dict(zip(names, map(str, row), strict=True)) | other for row in rows]
@@ -118,7 +118,7 @@ def test_a_curve_goes_on_where_the_run_did_and_without_the_means_of_few_games(ru
     assert [tuple(row.values()) for row in whole.curve] == [
         ("10", "2.5", "30", "1.5"),
         ("20", "5", "60", "2.0"),
-        ("30", "7", "40", ""),
+        ("30", "7", "40", "0.5"),
         ("40", "10", "120", "3.0"),
     ]
     assert continued(first, []) is first

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 from typing import Any
 
 from policyscope.rendering.figure import drawing
 from policyscope.storage import replacing
+from policyscope.training.games import SCORED
 
 BLUE, GREY = "#2563eb", "#6b7280"
 
@@ -52,7 +54,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def draw(path: Path, picture: Path, title: str = "", shows: str = "return, mean of 100 games") -> None:
-    """Draws the returns of a curve, and how they came to be.
+    """Draws the returns of a curve: dotted where they are means of fewer than a hundred games, since the first games
+    that a run finishes are the shortest, and shaded where none of a hundred follows.
 
     Args:
         path: The CSV file.
@@ -65,17 +68,22 @@ def draw(path: Path, picture: Path, title: str = "", shows: str = "return, mean 
         RunError: The picture cannot be written.
     """
     written = rows(path)
-    points = [(float(r["step"]), float(r["return"])) for r in written if r.get("return") not in ("", "nan", None)]
+    returns = [float(row.get("return") or "nan") for row in written]
+    settled = [int(row.get("games") or SCORED) >= SCORED for row in written]
     end = float(written[-1]["step"]) if written else 0.0
     unit, name = (1e6, "millions") if end > 2e6 else (1e3, "thousands")
+    steps = [float(row["step"]) / unit for row in written]
+    last = max((step for step, is_settled in zip(steps, settled, strict=True) if is_settled), default=0.0)
     with drawing(picture, width=7, height=3.2, extra="train", purpose="drawing a learning curve") as drawn:
         axes = drawn.add_subplot()
-        axes.plot([step / unit for step, _ in points], [value for _, value in points], color=BLUE, linewidth=2)
-        if points and end > points[-1][0]:
-            left, right = points[-1][0] / unit, end / unit
-            axes.axvspan(left, right, color=GREY, alpha=0.15, linewidth=0)
-            middle = {"ha": "center", "va": "center", "transform": axes.get_xaxis_transform()}
-            axes.text((left + right) / 2, 0.5, "not yet 100 games", color=GREY, rotation=90, **middle)
+        axes.plot(steps, returns, color=BLUE, linewidth=1.5, linestyle=":")
+        sure = [value if is_settled else nan for value, is_settled in zip(returns, settled, strict=True)]
+        axes.plot(steps, sure, color=BLUE, linewidth=2)
+        if last < end / unit:
+            axes.axvspan(last, end / unit, color=GREY, alpha=0.15, linewidth=0)
+            if end / unit - last > 0.25 * end / unit:  # the words are about that wide
+                bottom = {"ha": "center", "va": "bottom", "transform": axes.get_xaxis_transform()}
+                axes.text((last + end / unit) / 2, 0.02, "fewer than 100 games", color=GREY, fontsize=8, **bottom)
         axes.set_xlabel(f"agent steps ({name}, four frames each)")
         axes.set_ylabel(shows)
         axes.set_title(title, loc="left", fontsize=10, color=GREY)
