@@ -49,14 +49,14 @@ def test_rewards_that_are_not_clipped_are_scaled(played):
 @pytest.mark.parametrize("idle", [0, 3, 29])
 def test_games_start_with_as_many_idle_frames_as_the_recipe_allows(idle):
     """As our own console's games do under the protocol that an agent is saved with."""
-    games = Games(Recipe(game="enduro", games=16, idle=idle), 4, seed=5)
+    games = Games(Recipe(game="enduro", games=8, idle=idle), 4, seed=5)
     starts = {picture.tobytes() for picture in games.observations[:, -1]}
     game, ours = AtariGame(games.protocol), set()
-    for seed in range(100):
-        game.reset(seed)
+    for number in range(100):
+        game.reset(None if number else 5)
         ours.add(game.observation[-1].tobytes())
     assert starts <= ours
-    assert len(starts) >= min(3, len(ours))
+    assert len(starts) >= min(2, len(ours))
     assert len(ours) <= idle + 1
     assert games.protocol.noops == ((0, idle) if idle else 0)
 

@@ -189,6 +189,7 @@ def test_the_colours_of_a_panel_lie_on_its_palette(page: Opened) -> None:
 )
 def test_every_setting_changes_the_picture_at_once(page: Opened, change: dict[str, Any]) -> None:
     before = picture(page, 2)
+    assert any(before[::4])
     page.do("change => policyscope.state.set(change)", change)
     page.ready()
     page.do("policyscope.drawNow()")
@@ -197,6 +198,7 @@ def test_every_setting_changes_the_picture_at_once(page: Opened, change: dict[st
 
 def test_a_panel_can_have_a_look_of_its_own(page: Opened) -> None:
     others = picture(page, 2)
+    assert any(others[::4])
     page.do("policyscope.state.setPanel(1, {gain: 1, opacity: 0.9, norm: 'frame', palette: 'safe'})")
     page.do("policyscope.state.set({selected: 1}); policyscope.controls.change('gain', 5); policyscope.drawNow()")
     assert picture(page, 2) == others

@@ -54,6 +54,13 @@ class Opened:
     def ready(self) -> None:
         self.until("!!(globalThis.policyscope?.timeline.groups && policyscope.ready(policyscope.state.step))")
 
+    def settled(self) -> None:
+        """Until the page is laid out and drawn: a layout and the drawing after it take an animation frame each."""
+        frame = "() => new Promise(requestAnimationFrame)"
+        for _ in range(3):
+            self.do(frame)
+        self.do("policyscope.drawNow()")
+
     def at(self, step: int) -> None:
         self.do("step => policyscope.jump(step)", step)
         self.ready()
@@ -72,6 +79,7 @@ def opened(browser: Any, address: str, width: int = 1280, height: int = 800, **o
     found.page.on("console", lambda message: found.errors.append(message.text) if message.type == "error" else None)
     found.page.goto(address)
     found.ready()
+    found.settled()
     return found
 
 

@@ -54,8 +54,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def draw(path: Path, picture: Path, title: str = "", shows: str = "return, mean of 100 games") -> None:
-    """Draws the returns of a curve: dotted where they are means of fewer than a hundred games, since the first games
-    that a run finishes are the shortest, and shaded where none of a hundred follows.
+    """Draws the returns of a curve.
+
+    They are dotted where they are means of fewer than a hundred games, since the first games that a run finishes are
+    the shortest, and shaded where none of a hundred follows.
 
     Args:
         path: The CSV file.

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats
 from torch import nn
 
 from policyscope.diagnosis.examination import Examination
@@ -68,6 +67,8 @@ def _bound(module: nn.Module) -> float | None:
 
 
 def _is_sample(weights: np.ndarray, bound: float) -> bool:
+    from scipy import stats  # a second to import, more than a quarter of the programs' start
+
     # Half-precision files round a weight at the bound upwards.
     if np.abs(weights).max() > bound * 1.001:
         return False
