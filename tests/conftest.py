@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from policyscope.agents.custom import make_agent
 from policyscope.agents.formats.own import save_agent
 from policyscope.agents.networks import build
 from policyscope.agents.zoo import shelves
+
+# A slow machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @dataclass

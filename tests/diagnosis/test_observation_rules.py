@@ -30,7 +30,7 @@ def order_found(agent, order) -> tuple[int, ...] | None:
     return None if not found else found[0].where.lag
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=24)
 @given(st.permutations(range(STACK)))
 def test_stack_order_names_every_frame_that_is_out_of_place(agent, order):
     lags = tuple(STACK - 1 - place for at, place in enumerate(order) if at != place)

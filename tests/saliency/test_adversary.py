@@ -204,7 +204,7 @@ def test_any_layout_of_the_input_will_do(x):
     agrees(built(Body), x.detach() if not x.requires_grad else x)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.tuples(st.integers(1, 8), st.integers(1, 8)),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),
@@ -283,7 +283,7 @@ BLOCK = st.tuples(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(BLOCK, min_size=1, max_size=3), st.integers(0, 100))
 def test_random_networks_equal_the_naive_formulas_and_are_complete(blocks, seed):
     torch.manual_seed(seed)

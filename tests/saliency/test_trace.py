@@ -60,7 +60,7 @@ def test_the_second_call_equals_the_first():
     assert all(torch.equal(first[m], second[m]) for m in METHODS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.integers(0, 4))
 def test_every_state_is_explained_by_itself_whatever_else_is_in_the_batch(order, action):
     network, x = make(networks.Functional), states(6)
@@ -70,7 +70,7 @@ def test_every_state_is_explained_by_itself_whatever_else_is_in_the_batch(order,
         assert torch.allclose(part[method], whole[method][order], atol=1e-12), method
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(1e-6, 1e6))
 def test_scaling_the_target_scales_linear_maps_and_leaves_scale_free_ones(factor):
     network, x = make(networks.Functional), states(2)

@@ -16,6 +16,7 @@ from PIL import Image
 
 import policyscope as ps
 from policyscope.agents.networks import build
+from policyscope.cli import main
 from policyscope.errors import CheckpointError, RunError, TrainingError
 from policyscope.training.actor_critic import ActorCritic
 from policyscope.training.checkpoints import begin_with
@@ -195,14 +196,7 @@ def test_a_run_that_is_stopped_goes_on_where_its_last_checkpoint_is(tmp_path, nu
     if number != signal.SIGKILL:
         assert "go on with the same command and --resume" in said
     step = json.loads((tmp_path / "run" / "train.json").read_text())["step"]
-    more = subprocess.run(
-        [sys.executable, "-c", CLI, *words, "--resume", "--steps", str(step + 80)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert more.returncode == 0, more.stderr
+    main([*words, "--resume", "--steps", str(step + 80)])
     assert json.loads((tmp_path / "run" / "train.json").read_text())["step"] == step + 80
 
 
