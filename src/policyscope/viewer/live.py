@@ -218,7 +218,9 @@ class Live:
     # -- what commands change, in the thread --------------------------------------------------------------------
 
     def go(self, playing: bool) -> None:
-        """Goes on, or pauses."""
+        """Goes on, or pauses once all that was played is shown: a game that stands still has no more steps."""
+        if not playing and self._behind():
+            self._explain(self._behind())
         self.playing, self.message, self._next = playing, None, time.monotonic()
         self._times.clear()
         if not playing:
