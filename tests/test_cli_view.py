@@ -28,6 +28,7 @@ from policyscope.agents.networks import build
 from policyscope.cli import main
 from policyscope.episodes.episode import Episode
 from policyscope.saliency.maps import Maps
+from policyscope.storage import read_count
 from policyscope.viewer.bundle import unbundle
 
 LINK = re.compile(r"open (http://127\.0\.0\.1:(\d+)/\?token=\S+)")
@@ -295,9 +296,8 @@ def test_ctrl_c_while_it_explains_leaves_the_maps_so_far(
     viewer.until(lambda status: status["steps"] > 300)
     viewer.browser.post("/live", json={"do": "panels", "panels": ["noise_saliency~q~all~~0~"]})
     viewer.process.send_signal(signal.SIGINT)
-    count = tmp_path / "seen" / "maps.zarr" / "count.json"
     end = time.monotonic() + 60
-    while not count.exists() and time.monotonic() < end:
+    while not read_count(tmp_path / "seen" / "maps.zarr") and time.monotonic() < end:
         time.sleep(0.05)
     code, _, told = viewer.end()
     assert code == 130, told

@@ -1,6 +1,9 @@
 """Explaining episodes: panels, lags, memories, resuming, and one-line answers."""
 
 import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from policyscope.errors import ProtocolError, RunError, TargetError
 from policyscope.saliency.perturbation import Regions, gaussian_blur
 from policyscope.saliency.plan import METHODS
 from policyscope.saliency.resize import to_size
+from policyscope.storage import Columns, read_count
 
 STEPS = 10
 PROTOCOL = ps.Protocol(name="test", game="breakout")
@@ -267,6 +271,37 @@ def test_an_interrupted_explanation_is_valid_and_resumes_to_the_same_maps(tmp_pa
     resumed = ps.explain(agent, episode, ["gradient", "full_grad"], out=tmp_path / "run", batch=32, resume=True)
     for method in ("gradient", "full_grad"):
         assert np.array_equal(resumed[method][:], whole[method][:])
+
+
+@pytest.mark.parametrize("where", ["a thread starts", "rows are handed over"])
+def test_ctrl_c_while_rows_go_to_the_writer_leaves_no_writer_behind(tmp_path, monkeypatch, where):
+    place, name = {
+        "a thread starts": (threading.Thread, "start"),
+        "rows are handed over": (ThreadPoolExecutor, "submit"),
+    }[where]
+    usual, append, met = getattr(place, name), Columns.append, []
+
+    def interrupted(self, *words, **options):
+        made = usual(self, *words, **options)
+        ours = "ThreadPool" in self.name if place is threading.Thread else getattr(words[0], "__func__", None) is slow
+        if ours and not met:
+            met.append(where)
+            raise KeyboardInterrupt
+        return made
+
+    def slow(self, rows):
+        time.sleep(0.3)
+        append(self, rows)
+
+    monkeypatch.setattr(place, name, interrupted)
+    monkeypatch.setattr(Columns, "append", slow)
+    with pytest.raises(KeyboardInterrupt):
+        ps.explain(dueling(), recorded(steps=200), ["gradient"], out=tmp_path)
+    left = read_count(tmp_path / "maps.zarr")
+    assert left == (0 if where == "a thread starts" else len(ps.Maps(tmp_path)["gradient"][:]) or None)
+    time.sleep(0.6)
+    assert met == [where]
+    assert read_count(tmp_path / "maps.zarr") == left
 
 
 def test_maps_are_read_lazily_by_rows_and_masks():

@@ -144,6 +144,8 @@ def _write(
     columns: Columns | None = None
     start = 0
     with ThreadPoolExecutor(max_workers=1) as writer:
+        # A thread that Ctrl-C meets while it starts is not waited for: this one starts before it has anything to write.
+        writer.submit(int).result()
         waiting: list[Future[None]] = []
         try:
             for rows in explainer.run(request, _batches(episode, folder, batch, resume)):
@@ -157,6 +159,7 @@ def _write(
                 if progress:
                     progress(start, len(episode))
         finally:
+            writer.shutdown()
             for future in waiting:
                 future.result()
             if columns is not None:
