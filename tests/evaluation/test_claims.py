@@ -103,6 +103,9 @@ def test_agents_that_differ_are_summed_up_as_differing():
     assert summed_up(of("holds", "holds")) == "holds (2 of 2)"
     assert summed_up(of("holds", "does not hold")) == "depends on the agent (1 of 2)"
     assert summed_up(of("holds", "open")) == "in part (1 of 2)"
+    assert summed_up(of("does not hold", "open")) == "not shown (0 of 2)"
+    assert summed_up(of("does not hold", "holds", "open")) == "depends on the agent (1 of 3)"
+    assert summed_up(of("open")) == "open (0 of 1)"
     assert summed_up(of("does not hold")) == "does not hold (0 of 1)"
 
 

@@ -8,7 +8,7 @@ that of Bikineyev and Sadreddinov.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,14 +83,22 @@ def _answer(intervals: Sequence[Interval]) -> Answer:
     return "holds" if sides == {"higher"} else "open"
 
 
+_TOGETHER: Mapping[frozenset[Answer], str] = {
+    frozenset(("holds", "open")): "in part",
+    frozenset(("does not hold", "open")): "not shown",
+    frozenset(("holds", "does not hold")): "depends on the agent",
+    frozenset(("holds", "does not hold", "open")): "depends on the agent",
+}
+
+
 def summed_up(judged: Sequence[Judged]) -> str:
     """One word over several agents, with how many they are."""
     if not judged:
         return "not tested"
-    counts = {word: sum(one.answer == word for one in judged) for word in ("holds", "does not hold", "open")}
-    words = [word for word, count in counts.items() if count == len(judged)]
-    word = words[0] if words else "depends on the agent" if counts["holds"] and counts["does not hold"] else "in part"
-    return f"{word} ({counts['holds']} of {len(judged)})"
+    answers = [one.answer for one in judged]
+    found = frozenset(answers)
+    word = _TOGETHER[found] if len(found) > 1 else answers[0]
+    return f"{word} ({answers.count('holds')} of {len(judged)})"
 
 
 def overview_of(claims: Sequence[Claim], cases: Sequence[Case]) -> Table:
