@@ -279,7 +279,7 @@ def test_ctrl_c_while_rows_go_to_the_writer_leaves_no_writer_behind(tmp_path, mo
         "a thread starts": (threading.Thread, "start"),
         "rows are handed over": (ThreadPoolExecutor, "submit"),
     }[where]
-    usual, append, met = getattr(place, name), Columns.append, []
+    usual, append, close, met, done = getattr(place, name), Columns.append, Columns.close, [], []
 
     def interrupted(self, *words, **options):
         made = usual(self, *words, **options)
@@ -292,15 +292,22 @@ def test_ctrl_c_while_rows_go_to_the_writer_leaves_no_writer_behind(tmp_path, mo
     def slow(self, rows):
         time.sleep(0.3)
         append(self, rows)
+        done.append("written")
+
+    def closing(self):
+        close(self)
+        done.append("closed")
 
     monkeypatch.setattr(place, name, interrupted)
     monkeypatch.setattr(Columns, "append", slow)
+    monkeypatch.setattr(Columns, "close", closing)
     with pytest.raises(KeyboardInterrupt):
         ps.explain(dueling(), recorded(steps=200), ["gradient"], out=tmp_path)
     left = read_count(tmp_path / "maps.zarr")
     assert left == (0 if where == "a thread starts" else len(ps.Maps(tmp_path)["gradient"][:]) or None)
     time.sleep(0.6)
     assert met == [where]
+    assert done == ([] if where == "a thread starts" else ["written", "closed"])
     assert read_count(tmp_path / "maps.zarr") == left
 
 
